@@ -1,0 +1,55 @@
+"""How routers are made, so that no route can forget its guards."""
+
+from typing import Any
+
+from fastapi import APIRouter, Depends
+
+from backend.api.deps import get_principal, get_principal_briefly
+from backend.api.idempotency import IdempotentRoute, claim_key
+from backend.schemas.base import Problem
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {
+        "description": text,
+        "content": {
+            "application/problem+json": {
+                "schema": {"$ref": "#/components/schemas/Problem"}
+            }
+        },
+    }
+    for status, text in {
+        401: "No valid token or session",
+        403: "The role does not allow it",
+        404: "No such object, or not yours to see",
+        409: "Not possible in the present state",
+        412: "Somebody changed it in the meantime",
+        413: "Too large",
+        422: "The input is not valid",
+        428: "If-Match is required",
+        503: "Temporarily unavailable",
+    }.items()
+}
+
+
+def guarded(tag: str) -> APIRouter:
+    """Return a router for one noun: principal required, POSTs idempotent."""
+    return APIRouter(
+        tags=[tag],
+        route_class=IdempotentRoute,
+        dependencies=[Depends(get_principal), Depends(claim_key)],
+        responses=PROBLEMS,
+    )
+
+
+def streaming(tag: str) -> APIRouter:
+    """Return a router for byte and event streams.
+
+    A stream keeps even function-scoped dependencies open to its end, so these routes
+    must not take the request's session; the principal comes from a short one.
+    """
+    return APIRouter(
+        tags=[tag], dependencies=[Depends(get_principal_briefly)], responses=PROBLEMS
+    )
+
+
+__all__ = ["PROBLEMS", "Problem", "guarded", "streaming"]

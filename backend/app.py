@@ -1,0 +1,66 @@
+"""create_app(settings): the one constructor of the HTTP service."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from backend.api import problems, projects
+from backend.api.idempotency import Replay, replay
+from backend.broker import celery_app, doorbell
+from backend.bus import Bus
+from backend.db import connect
+from backend.settings import Settings
+from backend.storage import ArtifactStore
+
+PUBLIC = frozenset({"/", "/healthz", "/readyz", "/metrics", "/api/v1/sessions"})
+"""Paths that answer without a principal; a test walks all others."""
+
+ROUTERS = (projects.router,)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Return the service for these settings; both server URLs must be set."""
+    if settings.database_url is None or settings.broker_url is None:
+        raise ValueError(
+            "CISTERNA_DATABASE_URL and CISTERNA_BROKER_URL are not set; "
+            "`cisterna up` starts embedded servers and sets them."
+        )
+    broker_url = settings.broker_url.get_secret_value()
+    bus = Bus(broker_url)
+    celery = celery_app(broker_url, tick_seconds=settings.tick_seconds)
+    database = connect(
+        settings.database_url.get_secret_value(),
+        ring=doorbell(celery),
+        publish=bus.publish,
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        database.close()
+        bus.close()
+
+    app = FastAPI(
+        title="Cisterna",
+        version="1",
+        summary="Human-in-the-loop active learning for EM organelle segmentation",
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.settings = settings
+    app.state.database = database
+    app.state.bus = bus
+    app.state.store = ArtifactStore(settings.artifacts_url)
+    problems.install(app)
+    app.add_exception_handler(Replay, replay)
+    for router in ROUTERS:
+        app.include_router(router, prefix="/api/v1")
+    return app
+
+
+def from_environment() -> FastAPI:
+    """Factory for uvicorn: the settings come from the environment."""
+    return create_app(Settings())

@@ -1,0 +1,163 @@
+"""What the jobs of the loop take and give: values between services and worker steps."""
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from backend.domain.geometry import Box
+from backend.domain.labels import LabelSchema
+from backend.domain.metrics import Counts
+from backend.domain.states import Split
+from backend.ranker import ClassNeed, Ranked
+from backend.storage import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """An ingested image and where its pyramid lies."""
+
+    id: uuid.UUID
+    name: str
+    pyramid: str
+    height: int
+    width: int
+    mean: float
+    sd: float
+    pixel_nm: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTree:
+    """A stored folder: its prefix and the manifest of its files."""
+
+    prefix: str
+    manifest: Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatedTile:
+    """One annotation as training and evaluation see it.
+
+    `raster` is the packed mask (backend.domain.masks.pack), `complete_for` the label
+    values a 0 in it excludes.
+    """
+
+    annotation_id: uuid.UUID
+    image_id: uuid.UUID
+    box: Box
+    raster: bytes
+    complete_for: tuple[int, ...]
+    split: Split
+
+
+@dataclass(frozen=True, slots=True)
+class TrainWork:
+    """Everything one training needs."""
+
+    job_id: uuid.UUID
+    fence: int
+    segmenter: str
+    settings: dict[str, Any]
+    schema: LabelSchema
+    images: tuple[StoredImage, ...]
+    tiles: tuple[AnnotatedTile, ...]
+    validation: tuple[AnnotatedTile, ...]
+    working_nm: float | None
+    seed: int
+    plans: StoredTree | None
+    """A model of this project whose frozen plans are used again."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """A stored model and what its training said of itself."""
+
+    model: StoredTree
+    settings: dict[str, Any]
+    metrics: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SweepWork:
+    """Images one model has to sweep, and the annotations to measure it by."""
+
+    job_id: uuid.UUID
+    fence: int
+    segmenter: str
+    settings: dict[str, Any]
+    model: StoredTree
+    schema: LabelSchema
+    tile_size: int
+    images: tuple[StoredImage, ...]
+    truth: tuple[AnnotatedTile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SweptImage:
+    """One image's stored sweep."""
+
+    image_id: uuid.UUID
+    sweep: StoredTree
+    members: int
+    seconds: float
+    label_pixels: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Pooled counts of one label in one split."""
+
+    split: Split
+    value: int
+    counts: Counts
+    tiles: int
+    average_precision: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SweepResult:
+    """The stored sweeps and, for an evaluation, the counts."""
+
+    images: tuple[SweptImage, ...]
+    measured: tuple[Measured, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PoolImage:
+    """One pool image: its sweep and its tiles in grid order."""
+
+    image_id: uuid.UUID
+    sweep: StoredTree
+    tiles: tuple[uuid.UUID, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreWork:
+    """What the ranker needs to order the pool."""
+
+    job_id: uuid.UUID
+    fence: int
+    strategy: str
+    query_size: int
+    reserve: int
+    seed: int
+    schema: LabelSchema
+    images: tuple[PoolImage, ...]
+    excluded: frozenset[uuid.UUID]
+    needs: tuple[ClassNeed, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RankedTile:
+    """One rank of a Query's head."""
+
+    tile_id: uuid.UUID
+    ranked: Ranked
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreResult:
+    """The head of the order and all scores as a stored file."""
+
+    head: tuple[RankedTile, ...]
+    scores: StoredTree

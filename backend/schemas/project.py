@@ -1,0 +1,141 @@
+"""Bodies of projects and their labels."""
+
+import datetime as dt
+import uuid
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from backend.domain.states import Promotion, Role
+from backend.schemas.base import Body, View
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+LabelName = Annotated[str, StringConstraints(min_length=1, max_length=60)]
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,79}$")]
+Colour = Annotated[str, StringConstraints(pattern=r"^#[0-9A-Fa-f]{6}$")]
+Profile = Literal["cpu", "gpu-8gb", "gpu-24gb"]
+
+
+class Training(Body):
+    """Profile and budget of a project's trainings."""
+
+    profile: Profile = Field("cpu", description="nnU-Net planner settings.")
+    steps: int = Field(1500, ge=1, le=1_000_000, description="Optimiser steps.")
+    minutes: float | None = Field(
+        None, gt=0, description="Stop after so many minutes; null for no limit."
+    )
+
+
+class NewLabel(Body):
+    """A class to add; its value is chosen by the service unless given."""
+
+    name: LabelName = Field(examples=["peroxisome"])
+    colour: Colour = Field("#888888", examples=["#66CCEE"])
+    value: int | None = Field(None, ge=1, le=254, description="Free value, or null.")
+    priority: float = Field(1.0, ge=0.1, le=10, description="Weight in the ranking.")
+    target_recall: float = Field(0.9, gt=0, le=1)
+
+
+class LabelEdit(Body):
+    """What may change of a label; its value never does."""
+
+    name: LabelName | None = None
+    colour: Colour | None = None
+    priority: float | None = Field(None, ge=0.1, le=10, examples=[1.5])
+    target_recall: float | None = Field(None, gt=0, le=1)
+
+
+class LabelView(View):
+    """A class of a project."""
+
+    id: uuid.UUID
+    value: int
+    name: str
+    colour: str
+    priority: float
+    target_recall: float
+
+
+class NewProject(Body):
+    """A project to create; labels come from a preset, a list, or both."""
+
+    name: Name = Field(examples=["Human liver"])
+    slug: Slug | None = Field(None, examples=["human-liver"])
+    preset: Literal["liver"] | None = Field(None, examples=["liver"])
+    labels: list[NewLabel] = Field(default=[])
+    tile_size: int = Field(512, ge=32, le=4096, description="Edge of a tile, pixels.")
+    query_size: int = Field(10, ge=1, le=1000, description="Tiles per Query.")
+    strategy: str = Field("er-gap", description="Name of the ranker's strategy.")
+    strategy_parameters: dict[str, float] = Field(default={})
+    segmenter: Literal["nnunet", "forest"] = "nnunet"
+    training: Training = Training()
+    review: bool = False
+    promotion: Promotion = Promotion.AUTOMATIC
+    seed: int = Field(0, ge=0, le=2**31 - 1)
+    time_zone: str = Field("UTC", examples=["Europe/Berlin"])
+
+
+class ProjectEdit(Body):
+    """What may change of a project; omitted fields stay as they are."""
+
+    name: Name | None = None
+    query_size: int | None = Field(None, ge=1, le=1000, examples=[20])
+    strategy: str | None = None
+    strategy_parameters: dict[str, float] | None = None
+    segmenter: Literal["nnunet", "forest"] | None = None
+    training: Training | None = None
+    review: bool | None = None
+    promotion: Promotion | None = None
+    time_zone: str | None = None
+
+
+class ProjectView(View):
+    """A project."""
+
+    id: uuid.UUID
+    slug: str
+    name: str
+    labels: list[LabelView]
+    tile_size: int
+    query_size: int
+    strategy: str
+    strategy_parameters: dict[str, float]
+    segmenter: str
+    training: dict[str, str | float | None]
+    review: bool
+    promotion: Promotion
+    seed: int
+    working_nm: float | None
+    time_zone: str
+    version: int
+    created_at: dt.datetime
+
+
+class NewMembership(Body):
+    """The role of a person who has an account."""
+
+    role: Role = Field(examples=["annotator"])
+
+
+class MembershipView(View):
+    """A person's role in a project."""
+
+    user_id: uuid.UUID
+    name: str
+    role: Role
+
+
+class NewInvitation(Body):
+    """An invitation to a project with a role; the answer holds a one-time link."""
+
+    role: Role = Field(examples=["annotator"])
+    hours: float = Field(72, gt=0, le=720, description="How long the link is good.")
+
+
+class InvitationView(View):
+    """A one-time link, shown once."""
+
+    link: str
+    token: str
+    role: Role
+    expires_at: dt.datetime

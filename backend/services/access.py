@@ -1,0 +1,153 @@
+"""Who is asking, and what may they see: every object is loaded through here."""
+
+import datetime as dt
+import hashlib
+import secrets
+import uuid
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy.orm import InstrumentedAttribute, Mapped
+from sqlalchemy.orm import Session as DbSession
+
+from backend.domain.errors import Forbidden, NotFound, Unauthenticated
+from backend.domain.states import Role
+from backend.models import Membership, Project, Session, Token, User
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The person behind a request."""
+
+    id: uuid.UUID
+    name: str
+    is_admin: bool
+    read_only: bool = False
+
+
+class InProject(Protocol):
+    """A row with an id that belongs to a project."""
+
+    id: Mapped[uuid.UUID]
+    project_id: Mapped[uuid.UUID]
+
+
+R = TypeVar("R", bound=InProject)
+
+
+def now() -> dt.datetime:
+    """The time, in UTC."""
+    return dt.datetime.now(dt.UTC)
+
+
+def new_secret() -> str:
+    """Return a fresh 256-bit secret; the prefix lets scanners find leaked ones."""
+    return f"cst_{secrets.token_urlsafe(32)}"
+
+
+def digest(secret: str) -> str:
+    """SHA-256 of a secret; enough for random 256-bit keys."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def by_token(session: DbSession, secret: str) -> Principal:
+    """Return the principal of a bearer token; Unauthenticated if it is not valid."""
+    row = session.execute(
+        select(Token, User).join(User).where(Token.digest == digest(secret))
+    ).one_or_none()
+    if row is None:
+        raise Unauthenticated("This token is not known here.")
+    token, user = row
+    if token.revoked_at or (token.expires_at and token.expires_at < now()):
+        raise Unauthenticated("This token was revoked or has expired; make a new one.")
+    _refuse_disabled(user)
+    # once a minute is enough, and spares a write per request
+    if not token.last_used_at or now() - token.last_used_at > dt.timedelta(minutes=1):
+        token.last_used_at = now()
+    return Principal(user.id, user.name, user.is_admin, token.read_only)
+
+
+def by_session(session: DbSession, secret: str) -> Principal:
+    """Return the principal of a session cookie; Unauthenticated if it is not valid."""
+    row = session.execute(
+        select(Session, User).join(User).where(Session.digest == digest(secret))
+    ).one_or_none()
+    if row is None or row[0].expires_at < now():
+        raise Unauthenticated("This session has ended; open a new sign-in link.")
+    _refuse_disabled(row[1])
+    return Principal(row[1].id, row[1].name, row[1].is_admin)
+
+
+def _refuse_disabled(user: User) -> None:
+    if user.disabled_at:
+        raise Unauthenticated("This account is disabled; ask an admin.")
+
+
+def role_in(
+    session: DbSession, principal: Principal, project_id: uuid.UUID
+) -> Role | None:
+    """Return the person's role in a project; an admin is manager everywhere."""
+    if principal.is_admin:
+        return Role.MANAGER
+    return session.scalar(
+        select(Membership.role).where(
+            Membership.user_id == principal.id, Membership.project_id == project_id
+        )
+    )
+
+
+def require(
+    session: DbSession, principal: Principal, project_id: uuid.UUID, role: Role
+) -> None:
+    """Raise NotFound to strangers and Forbidden to members whose role is too small."""
+    held = role_in(session, principal, project_id)
+    if held is None:
+        raise NotFound("There is no such object, or it is not yours to see.")
+    if not held.covers(role):
+        raise Forbidden(f"This needs the role {role}; yours is {held}.")
+
+
+def project(session: DbSession, principal: Principal, key: str, role: Role) -> Project:
+    """Load a project by id or slug for somebody who holds at least `role` in it."""
+    try:
+        match: ColumnElement[bool] = Project.id == uuid.UUID(key)
+    except ValueError:
+        match = Project.slug == key
+    found = session.scalar(select(Project).where(match))
+    if found is None:
+        raise NotFound(f"There is no project {key!r}, or it is not yours to see.")
+    require(session, principal, found.id, role)
+    return found
+
+
+def load(
+    session: DbSession,
+    principal: Principal,
+    model: type[R],
+    id: uuid.UUID,
+    role: Role,
+    *,
+    lock: bool = False,
+) -> R:
+    """Load a row of a project for somebody who holds at least `role` there.
+
+    `lock` takes the row FOR UPDATE.
+    """
+    found = session.get(model, id, with_for_update=lock, populate_existing=lock)
+    if found is None:
+        raise NotFound(f"There is no {model.__name__.lower()} {id}.")
+    require(session, principal, found.project_id, role)  # type: ignore[arg-type]
+    return found
+
+
+def visible(
+    statement: Select[R],
+    principal: Principal,
+    project_id: InstrumentedAttribute[uuid.UUID],
+) -> Select[R]:
+    """Limit a select to the projects the person is a member of."""
+    if principal.is_admin:
+        return statement
+    mine = select(Membership.project_id).where(Membership.user_id == principal.id)
+    return statement.where(project_id.in_(mine))

@@ -1,0 +1,170 @@
+"""Sweeps of a model over the project's images, and the rows that show them."""
+
+import datetime as dt
+import uuid
+
+from sqlalchemy import delete, or_, select
+from sqlalchemy.orm import Session
+
+from backend.db import publish_after_commit
+from backend.domain.events import Event, EventKind
+from backend.domain.states import ImageState, JobKind, Lane, ModelState, Split
+from backend.models import Artifact, Image, Job, ModelVersion, Prediction, Project
+from backend.schemas.loop import AnnotatedTile, StoredImage, SweepResult, SweepWork
+from backend.services import artifacts, jobs, queries
+from backend.services.access import now
+
+KEPT_AFTER_SUPERSEDED = dt.timedelta(days=1)
+
+
+def request(
+    session: Session,
+    version: ModelVersion,
+    *,
+    image_ids: list[uuid.UUID] | None = None,
+    requested_by: uuid.UUID | None = None,
+) -> Job:
+    """Queue sweeps of every image that is not of split `none`, or of chosen images."""
+    payload: dict[str, object] = {"model_version_id": str(version.id)}
+    if image_ids is not None:
+        payload["image_ids"] = [str(id) for id in image_ids]
+    return jobs.enqueue(
+        session,
+        JobKind.PREDICT,
+        Lane.CPU if version.segmenter == "forest" else Lane.GPU,
+        payload,
+        project_id=version.project_id,
+        dedupe_key=None if image_ids else f"predict:{version.id}",
+        requested_by=requested_by,
+    )
+
+
+def missing(session: Session, version: ModelVersion) -> list[uuid.UUID]:
+    """Return the ready images of the project that the version has not swept yet."""
+    swept = select(Prediction.image_id).where(Prediction.model_version_id == version.id)
+    return list(
+        session.scalars(
+            select(Image.id)
+            .where(
+                Image.project_id == version.project_id,
+                Image.state == ImageState.READY,
+                Image.split != Split.NONE,
+                Image.id.not_in(swept),
+            )
+            .order_by(Image.created_at, Image.id)
+        )
+    )
+
+
+def prepare(session: Session, job: Job) -> SweepWork:
+    """Gather the model and the images it still has to sweep."""
+    version = session.get_one(
+        ModelVersion, uuid.UUID(str(job.payload["model_version_id"]))
+    )
+    chosen = job.payload.get("image_ids")
+    if isinstance(chosen, list):
+        ids = [uuid.UUID(str(id)) for id in chosen]
+    else:
+        ids = missing(session, version)
+    images = artifacts.stored_images(session, ids)
+    return sweep_work(session, job, version, images)
+
+
+def sweep_work(
+    session: Session,
+    job: Job,
+    version: ModelVersion,
+    images: list[StoredImage],
+    truth: tuple[AnnotatedTile, ...] = (),
+) -> SweepWork:
+    """Return the value a sweeping step takes."""
+    project = session.get_one(Project, version.project_id)
+    if version.artifact_id is None:
+        raise ValueError(f"model version {version.id} has no weights")
+    return SweepWork(
+        job_id=job.id,
+        fence=job.fence,
+        segmenter=version.segmenter,
+        settings=version.settings,
+        model=artifacts.tree(session, version.artifact_id),
+        schema=project.schema,
+        tile_size=project.tile_size,
+        images=tuple(images),
+        truth=truth,
+    )
+
+
+def keep(session: Session, version: ModelVersion, result: SweepResult) -> None:
+    """Record sweeps; a newer sweep of the same image takes the older one's place."""
+    for swept in result.images:
+        image = session.get_one(Image, swept.image_id)
+        if image.state is not ImageState.READY:
+            continue  # deleted while we swept: nothing of it may come back
+        artifact = artifacts.add_tree(session, version.project_id, swept.sweep)
+        session.execute(
+            delete(Prediction).where(
+                Prediction.model_version_id == version.id,
+                Prediction.image_id == swept.image_id,
+            )
+        )
+        session.add(
+            Prediction(
+                project_id=version.project_id,
+                model_version_id=version.id,
+                image_id=swept.image_id,
+                artifact_id=artifact.id,
+                members=swept.members,
+                seconds=swept.seconds,
+                label_pixels=dict(swept.label_pixels),
+            )
+        )
+    session.flush()
+
+
+def conclude(session: Session, job: Job, result: SweepResult) -> None:
+    """Keep the sweeps; the live version's lead on to a new order of tiles."""
+    version = session.get_one(
+        ModelVersion, uuid.UUID(str(job.payload["model_version_id"]))
+    )
+    keep(session, version, result)
+    publish_after_commit(
+        session,
+        version.project_id,
+        Event(EventKind.MODEL, str(version.id), "predicted"),
+    )
+    if version.state is ModelState.LIVE and "image_ids" not in job.payload:
+        queries.request_score(session, version)
+
+
+def collect(session: Session) -> list[str]:
+    """Delete predictions of versions superseded for over a day; return their prefixes.
+
+    The live version's and the previously live version's stay, so that a rollback is
+    served at once.
+    """
+    previous = (
+        select(ModelVersion.id)
+        .where(ModelVersion.state == ModelState.RETIRED)
+        .distinct(ModelVersion.project_id)
+        .order_by(ModelVersion.project_id, ModelVersion.retired_at.desc())
+        .subquery()
+    )
+    limit = now() - KEPT_AFTER_SUPERSEDED
+    rows = session.execute(
+        select(Prediction, Artifact)
+        .join(ModelVersion, ModelVersion.id == Prediction.model_version_id)
+        .join(Artifact, Artifact.id == Prediction.artifact_id)
+        .where(
+            ModelVersion.state != ModelState.LIVE,
+            ModelVersion.id.not_in(select(previous.c.id)),
+            Prediction.created_at < limit,
+            or_(ModelVersion.retired_at.is_(None), ModelVersion.retired_at < limit),
+        )
+    ).all()
+    prefixes = []
+    for prediction, artifact in rows:
+        prefixes.append(artifact.key)
+        artifact.deleted_at = now()
+        session.delete(prediction)
+    session.flush()
+    return prefixes

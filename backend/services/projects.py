@@ -1,0 +1,148 @@
+"""Projects and their labels."""
+
+import re
+import zoneinfo
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
+
+from backend.domain.errors import Conflict, Invalid
+from backend.domain.labels import PRESETS
+from backend.domain.states import Role
+from backend.models import Label, Membership, Project
+from backend.ranker import STRATEGIES
+from backend.schemas.project import LabelEdit, NewLabel, NewProject, ProjectEdit
+from backend.services import audit
+from backend.services.access import Principal, now
+
+
+def create(session: Session, principal: Principal, body: NewProject) -> Project:
+    """Create a project; its creator becomes its manager."""
+    _check_strategy(body.strategy)
+    _check_time_zone(body.time_zone)
+    slug = body.slug or re.sub(r"[^a-z0-9]+", "-", body.name.lower()).strip("-")
+    if not slug:
+        raise Invalid("The name gives no slug; state one.", field="slug")
+    if session.scalar(select(Project.id).where(Project.slug == slug)):
+        raise Conflict(f"There is a project {slug!r} already.", field="slug")
+    row = Project(
+        slug=slug[:80],
+        training=body.training.model_dump(),
+        **body.model_dump(exclude={"slug", "preset", "labels", "training"}),
+    )
+    preset = PRESETS[body.preset].labels if body.preset else ()
+    row.labels = [
+        Label(
+            value=label.value,
+            name=label.name,
+            colour=label.colour,
+            priority=label.priority,
+            target_recall=label.target_recall,
+        )
+        for label in preset
+    ]
+    for label in body.labels:
+        _add(row, label)
+    session.add(row)
+    session.flush()
+    session.add(Membership(user_id=principal.id, project_id=row.id, role=Role.MANAGER))
+    audit.record(session, principal, "create", "project", row.id, project_id=row.id)
+    session.flush()
+    return row
+
+
+def listed(principal: Principal) -> Select[Project]:
+    """Select the projects the person may see."""
+    statement = select(Project)
+    if principal.is_admin:
+        return statement
+    mine = select(Membership.project_id).where(Membership.user_id == principal.id)
+    return statement.where(Project.id.in_(mine))
+
+
+def edit(
+    session: Session, principal: Principal, row: Project, body: ProjectEdit
+) -> Project:
+    """Change a project's settings."""
+    changes = body.model_dump(exclude_none=True)
+    if body.strategy is not None:
+        _check_strategy(body.strategy)
+    if body.time_zone is not None:
+        _check_time_zone(body.time_zone)
+    for name, value in changes.items():
+        setattr(row, name, value)
+    row.updated_at = now()
+    audit.record(
+        session, principal, "edit", "project", row.id, project_id=row.id, **changes
+    )
+    session.flush()
+    return row
+
+
+def add_label(
+    session: Session, principal: Principal, row: Project, body: NewLabel
+) -> Label:
+    """Add a label; earlier annotations stay silent about it, nothing is rewritten."""
+    label = _add(row, body)
+    row.updated_at = now()
+    session.flush()
+    audit.record(session, principal, "create", "label", label.id, project_id=row.id)
+    return label
+
+
+def edit_label(
+    session: Session, principal: Principal, row: Project, value: int, body: LabelEdit
+) -> Label:
+    """Rename, recolour or reweigh a label."""
+    label = next((label for label in row.labels if label.value == value), None)
+    if label is None:
+        raise Invalid(f"The project has no label {value}.", field="value")
+    changes = body.model_dump(exclude_none=True)
+    if any(other.name == body.name for other in row.labels if other.value != value):
+        raise Conflict(f"There is a label {body.name!r} already.", field="name")
+    for name, change in changes.items():
+        setattr(label, name, change)
+    row.updated_at = now()
+    session.flush()
+    audit.record(
+        session, principal, "edit", "label", label.id, project_id=row.id, **changes
+    )
+    return label
+
+
+def _add(row: Project, body: NewLabel) -> Label:
+    taken = {label.value for label in row.labels}
+    value = body.value
+    if value is None:
+        value = max(taken, default=0) + 1
+    if value in taken or value > 254:
+        raise Conflict(f"Label value {value} is not free.", field="value")
+    if any(label.name == body.name for label in row.labels):
+        raise Conflict(f"There is a label {body.name!r} already.", field="name")
+    label = Label(
+        value=value,
+        name=body.name,
+        colour=body.colour,
+        priority=body.priority,
+        target_recall=body.target_recall,
+    )
+    row.labels.append(label)
+    return label
+
+
+def _check_strategy(name: str) -> None:
+    if name not in STRATEGIES:
+        raise Invalid(
+            f"There is no strategy {name!r}; choose one of {', '.join(STRATEGIES)}.",
+            field="strategy",
+        )
+
+
+def _check_time_zone(name: str) -> None:
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        raise Invalid(
+            f"{name!r} is no time zone; use a name such as Europe/Berlin.",
+            field="time_zone",
+        ) from None

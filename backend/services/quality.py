@@ -1,0 +1,56 @@
+"""Measured quality of model versions, read from their pooled counts."""
+
+import uuid
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from backend.domain.metrics import Counts, mean
+from backend.domain.states import Split
+from backend.models import Evaluation, Project
+
+
+def of_version(
+    session: Session, version_id: uuid.UUID, split: Split
+) -> list[Evaluation]:
+    """Return a version's counts in one split, ordered by label value."""
+    return list(
+        session.scalars(
+            select(Evaluation)
+            .where(Evaluation.model_version_id == version_id, Evaluation.split == split)
+            .order_by(Evaluation.value)
+        )
+    )
+
+
+def counts(row: Evaluation) -> Counts:
+    """Return a row's pooled counts."""
+    return Counts(row.tp, row.fp, row.fn)
+
+
+def scores(
+    project: Project, rows: Sequence[Evaluation]
+) -> dict[str, dict[str, float | None]]:
+    """Return {label name: {dice, iou, f1, precision, recall, ap}} and their "mean".
+
+    0..1; None where undefined.
+    """
+    names = {label.value: label.name for label in project.labels}
+    table: dict[str, dict[str, float | None]] = {}
+    for row in rows:
+        pooled = counts(row)
+        table[names[row.value]] = {
+            "dice": pooled.dice,
+            "iou": pooled.iou,
+            "f1": pooled.f1,
+            "precision": pooled.precision,
+            "recall": pooled.recall,
+            "ap": row.average_precision,
+        }
+    if table:
+        table["mean"] = {
+            figure: mean(scores[figure] for scores in list(table.values()))
+            for figure in ("dice", "iou", "f1", "precision", "recall", "ap")
+        }
+    return table

@@ -1,0 +1,365 @@
+"""Queries: what the ranker asks for, and how that becomes the order of tasks."""
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from sqlalchemy import exists, select, update
+from sqlalchemy.orm import Session
+
+from backend.db import publish_after_commit
+from backend.domain.errors import Conflict, Invalid
+from backend.domain.events import Event, EventKind
+from backend.domain.states import (
+    ImageState,
+    JobKind,
+    Lane,
+    ModelState,
+    QueryState,
+    Split,
+    TaskKind,
+    TaskSource,
+    TaskState,
+)
+from backend.models import (
+    Annotation,
+    Image,
+    Job,
+    ModelVersion,
+    Prediction,
+    Project,
+    Query,
+    QueryTile,
+    Task,
+    Tile,
+)
+from backend.ranker import Measured, Pool, Ranked, class_needs, rank
+from backend.schemas.loop import PoolImage, RankedTile, ScoreResult, ScoreWork
+from backend.services import artifacts, audit, jobs, quality
+from backend.services.access import Principal, now
+
+RESERVE = 4
+"""Reserve of a head, in query sizes, so that nobody waits for a training."""
+HELD = (TaskState.CLAIMED, TaskState.SUBMITTED, TaskState.RETURNED)
+
+
+def excluded(session: Session, project_id: uuid.UUID) -> set[uuid.UUID]:
+    """Return the pool tiles no Query may ask for: annotated, or in somebody's hands."""
+    annotated = select(Annotation.tile_id).where(
+        Annotation.project_id == project_id,
+        Annotation.accepted_at.is_not(None),
+        Annotation.retracted_at.is_(None),
+    )
+    held = select(Task.tile_id).where(
+        Task.project_id == project_id,
+        Task.kind == TaskKind.ANNOTATE,
+        Task.state.in_((*HELD, TaskState.SKIPPED)),
+    )
+    return set(session.scalars(annotated.union(held)))
+
+
+def request_score(session: Session, version: ModelVersion) -> Job:
+    """Queue the ranking of the pool by a version's statistics."""
+    return jobs.enqueue(
+        session,
+        JobKind.SCORE,
+        Lane.CPU,
+        {"model_version_id": str(version.id)},
+        project_id=version.project_id,
+        dedupe_key=f"score:{version.id}",
+    )
+
+
+def prepare(session: Session, job: Job) -> ScoreWork:
+    """Gather the statistics of every pool image and what each class needs."""
+    version = session.get_one(
+        ModelVersion, uuid.UUID(str(job.payload["model_version_id"]))
+    )
+    project = session.get_one(Project, version.project_id)
+    rows = session.execute(
+        select(Prediction)
+        .join(Image, Image.id == Prediction.image_id)
+        .where(
+            Prediction.model_version_id == version.id, Image.state == ImageState.READY
+        )
+        .order_by(Image.created_at, Image.id)
+    ).scalars()
+    images = []
+    for prediction in rows:
+        tiles = session.scalars(
+            select(Tile.id)
+            .where(Tile.image_id == prediction.image_id)
+            .order_by(Tile.position)
+        )
+        images.append(
+            PoolImage(
+                image_id=prediction.image_id,
+                sweep=artifacts.tree(session, prediction.artifact_id),
+                tiles=tuple(tiles),
+            )
+        )
+    outside = session.scalars(
+        select(Tile.id).where(Tile.project_id == project.id, Tile.split != Split.POOL)
+    )
+    measured = {
+        row.value: Measured(
+            recall=quality.counts(row).recall,
+            dice=quality.counts(row).dice,
+            tiles=row.tiles,
+        )
+        for row in quality.of_version(session, version.id, Split.VALIDATION)
+    }
+    return ScoreWork(
+        job_id=job.id,
+        fence=job.fence,
+        strategy=project.strategy,
+        query_size=project.query_size,
+        reserve=RESERVE * project.query_size,
+        seed=project.seed + version.ordinal,
+        schema=project.schema,
+        images=tuple(images),
+        excluded=frozenset(excluded(session, project.id) | set(outside)),
+        needs=class_needs(project.schema, measured),
+    )
+
+
+def conclude(session: Session, job: Job, result: ScoreResult) -> None:
+    """Store the order; it is served at once if its version is still live."""
+    version = session.get_one(
+        ModelVersion, uuid.UUID(str(job.payload["model_version_id"]))
+    )
+    project = session.get_one(Project, version.project_id)
+    query = Query(
+        project_id=project.id,
+        strategy=project.strategy,
+        parameters=project.strategy_parameters,
+        seed=project.seed + version.ordinal,
+        model_version_id=version.id,
+        state=QueryState.SUPERSEDED,
+        scores_id=artifacts.add_tree(session, project.id, result.scores).id,
+    )
+    _add_head(session, query, result.head)
+    if version.state is ModelState.LIVE:
+        make_live(session, query)
+
+
+def request_start(session: Session, project: Project) -> Query | None:
+    """Order the pool by strategy `start`, without a model; None if it is empty."""
+    rows = session.execute(
+        select(Tile)
+        .join(Image, Image.id == Tile.image_id)
+        .where(
+            Tile.project_id == project.id,
+            Tile.split == Split.POOL,
+            Image.state == ImageState.READY,
+        )
+        .order_by(Image.created_at, Image.id, Tile.position)
+    ).scalars()
+    tiles = list(rows)
+    if not tiles:
+        return None
+    kept_out = excluded(session, project.id)
+    numbers: dict[uuid.UUID, int] = {}
+    pool = Pool(
+        keys=tuple(str(tile.id) for tile in tiles),
+        images=np.array(
+            [numbers.setdefault(tile.image_id, len(numbers)) for tile in tiles],
+            np.int64,
+        ),
+        boxes=np.array([(t.y, t.x, t.h, t.w) for t in tiles], np.int32),
+        excluded=np.array([tile.id in kept_out for tile in tiles]),
+    )
+    ranked = rank(
+        "start", pool, project.query_size, RESERVE * project.query_size, project.seed
+    )
+    query = Query(
+        project_id=project.id,
+        strategy="start",
+        seed=project.seed,
+        state=QueryState.SUPERSEDED,
+    )
+    _add_head(
+        session, query, [RankedTile(tiles[item.tile].id, item) for item in ranked]
+    )
+    make_live(session, query)
+    return query
+
+
+def choose(
+    session: Session,
+    principal: Principal,
+    project: Project,
+    tile_ids: Sequence[uuid.UUID],
+) -> Query:
+    """Make a Query of tiles somebody chose, in the order given."""
+    if len(set(tile_ids)) != len(tile_ids):
+        raise Invalid("A tile is listed twice; name each once.", field="tiles")
+    known = set(
+        session.scalars(
+            select(Tile.id).where(
+                Tile.project_id == project.id,
+                Tile.id.in_(tile_ids),
+                Tile.split == Split.POOL,
+            )
+        )
+    )
+    strangers = [str(id) for id in tile_ids if id not in known]
+    if strangers:
+        raise Invalid(
+            f"Not pool tiles of this project: {', '.join(strangers[:5])}.",
+            field="tiles",
+        )
+    taken = [str(id) for id in tile_ids if id in excluded(session, project.id)]
+    if taken:
+        raise Conflict(
+            f"Annotated, skipped or held already: {', '.join(taken[:5])}.",
+            field="tiles",
+        )
+    version = session.scalar(
+        select(ModelVersion.id).where(
+            ModelVersion.project_id == project.id,
+            ModelVersion.state == ModelState.LIVE,
+        )
+    )
+    query = Query(
+        project_id=project.id,
+        strategy="chosen",
+        seed=project.seed,
+        model_version_id=version,
+        state=QueryState.SUPERSEDED,
+    )
+    head = [
+        RankedTile(
+            id,
+            Ranked(
+                tile=number,
+                rank=number + 1,
+                score=0.0,
+                component="chosen",
+                parts={},
+                reason=f"Chosen by {principal.name}.",
+            ),
+        )
+        for number, id in enumerate(tile_ids)
+    ]
+    _add_head(session, query, head)
+    make_live(session, query, TaskSource.CHOSEN)
+    audit.record(session, principal, "choose", "query", query.id, project_id=project.id)
+    return query
+
+
+def revive(session: Session, version: ModelVersion) -> bool:
+    """Make the version's newest Query live again; False if it has none."""
+    query = session.scalar(
+        select(Query)
+        .where(Query.model_version_id == version.id, Query.strategy != "chosen")
+        .order_by(Query.created_at.desc())
+        .limit(1)
+    )
+    if query is None:
+        return False
+    make_live(session, query)
+    return True
+
+
+def make_live(
+    session: Session, query: Query, source: TaskSource = TaskSource.QUERY
+) -> None:
+    """Serve this Query from now on.
+
+    Its head becomes open Tasks in rank order; unclaimed Tasks of earlier Queries are
+    withdrawn; what people hold, have submitted or were sent back is never touched.
+    """
+    # claims take task rows with SKIP LOCKED; the project's row orders re-rankings
+    session.get_one(Project, query.project_id, with_for_update=True)
+    session.execute(
+        update(Query)
+        .where(Query.project_id == query.project_id, Query.state == QueryState.LIVE)
+        .values(state=QueryState.SUPERSEDED)
+    )
+    query.state = QueryState.LIVE
+    session.flush()
+    session.execute(
+        update(Task)
+        .where(
+            Task.project_id == query.project_id,
+            Task.kind == TaskKind.ANNOTATE,
+            Task.state == TaskState.OPEN,
+            Task.source.in_((TaskSource.QUERY, TaskSource.CHOSEN)),
+        )
+        .values(state=TaskState.WITHDRAWN, updated_at=now())
+    )
+    kept_out = excluded(session, query.project_id)
+    open_elsewhere = exists().where(
+        Task.tile_id == QueryTile.tile_id,
+        Task.kind == TaskKind.ANNOTATE,
+        Task.slot == 0,
+        Task.state.in_((TaskState.OPEN, *HELD)),
+    )
+    head = session.execute(
+        select(QueryTile.tile_id, QueryTile.rank)
+        .join(Tile, Tile.id == QueryTile.tile_id)
+        .join(Image, Image.id == Tile.image_id)
+        .where(
+            QueryTile.query_id == query.id,
+            Image.state == ImageState.READY,
+            Tile.split == Split.POOL,
+            ~open_elsewhere,
+        )
+        .order_by(QueryTile.rank)
+    ).all()
+    session.add_all(
+        Task(
+            project_id=query.project_id,
+            tile_id=tile_id,
+            query_id=query.id,
+            kind=TaskKind.ANNOTATE,
+            source=source,
+            rank=rank_,
+            state=TaskState.OPEN,
+        )
+        for tile_id, rank_ in head
+        if tile_id not in kept_out
+    )
+    session.flush()
+    publish_after_commit(
+        session,
+        query.project_id,
+        Event(EventKind.QUERY, str(query.id), QueryState.LIVE),
+    )
+
+
+def live_ranks(
+    session: Session, project_id: uuid.UUID, tile_ids: Iterable[uuid.UUID]
+) -> Mapping[uuid.UUID, int]:
+    """Return the rank each of these tiles has in the live Query, if it has one."""
+    return dict(
+        session.execute(
+            select(QueryTile.tile_id, QueryTile.rank)
+            .join(Query, Query.id == QueryTile.query_id)
+            .where(
+                Query.project_id == project_id,
+                Query.state == QueryState.LIVE,
+                QueryTile.tile_id.in_(list(tile_ids)),
+            )
+        )
+        .tuples()
+        .all()
+    )
+
+
+def _add_head(session: Session, query: Query, head: Sequence[RankedTile]) -> None:
+    session.add(query)
+    session.flush()
+    session.add_all(
+        QueryTile(
+            query_id=query.id,
+            rank=item.ranked.rank,
+            tile_id=item.tile_id,
+            score=item.ranked.score,
+            parts={"component": item.ranked.component, **item.ranked.parts},
+            reason=item.ranked.reason,
+        )
+        for item in head
+    )
+    session.flush()

@@ -1,0 +1,119 @@
+"""Where bytes live: one store behind a URL, and the only place where keys are spelled.
+
+Blobs and trees are written under a job's own prefix and become visible only through an
+Artifact row; a writer that lost its fence leaves garbage, never a half-true artifact.
+"""
+
+import hashlib
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypedDict
+
+import obstore
+from obstore.store import ObjectStore, from_url
+
+CHUNK = 8 * 2**20
+
+
+class Entry(TypedDict):
+    """One file of a tree's manifest."""
+
+    sha256: str
+    bytes: int
+
+
+Manifest = dict[str, Entry]
+
+
+def upload_key(project_id: uuid.UUID) -> str:
+    """Key of a fresh original of a project."""
+    return f"originals/{project_id}/{uuid.uuid4()}"
+
+
+def job_prefix(job_id: uuid.UUID, fence: int) -> str:
+    """Prefix that only one attempt of one job writes under."""
+    return f"jobs/{job_id}/{fence}"
+
+
+class ArtifactStore:
+    """Blobs and trees at `file://` or `s3://`."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        self.root = self._store_at(self.url)
+
+    @staticmethod
+    def _store_at(url: str) -> ObjectStore:
+        if url.startswith("file:"):
+            return from_url(url, mkdir=True)
+        return from_url(url)
+
+    def below(self, prefix: str) -> ObjectStore:
+        """Return an obstore store rooted at `prefix`, for zarr."""
+        return self._store_at(f"{self.url}/{prefix}")
+
+    def put_file(self, key: str, path: Path) -> Entry:
+        """Copy a local file to `key`."""
+        digest, size = hashlib.sha256(), 0
+        with path.open("rb") as file:
+            while block := file.read(CHUNK):
+                digest.update(block)
+                size += len(block)
+        with path.open("rb") as file:
+            obstore.put(self.root, key, file)
+        return Entry(sha256=digest.hexdigest(), bytes=size)
+
+    def put_bytes(self, key: str, data: bytes) -> Entry:
+        """Write `data` to `key`."""
+        obstore.put(self.root, key, data)
+        return Entry(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
+
+    def put_tree(self, prefix: str, folder: Path) -> Manifest:
+        """Copy all files below `folder` under `prefix`; return their manifest."""
+        return {
+            path.relative_to(folder).as_posix(): self.put_file(
+                f"{prefix}/{path.relative_to(folder).as_posix()}", path
+            )
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        }
+
+    def get_bytes(self, key: str) -> bytes:
+        """Return the whole blob; FileNotFoundError if there is none."""
+        return bytes(obstore.get(self.root, key).bytes())
+
+    def stream(self, key: str) -> Iterator[bytes]:
+        """Yield the blob in chunks; FileNotFoundError if there is none."""
+        for block in obstore.get(self.root, key).stream(min_chunk_size=CHUNK):
+            yield bytes(block)
+
+    def fetch_file(self, key: str, path: Path) -> Path:
+        """Copy the blob at `key` to a local file."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            for block in self.stream(key):
+                file.write(block)
+        return path
+
+    def fetch_tree(self, prefix: str, manifest: Manifest, folder: Path) -> Path:
+        """Copy a tree to `folder`, checking every hash; ValueError on a mismatch."""
+        for name, entry in manifest.items():
+            path = self.fetch_file(f"{prefix}/{name}", folder / name)
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            if digest != entry["sha256"]:
+                raise ValueError(f"{prefix}/{name} does not match its recorded hash")
+        return folder
+
+    def delete(self, key: str) -> None:
+        """Delete a blob; a missing one is fine."""
+        try:
+            obstore.delete(self.root, key)
+        except FileNotFoundError:
+            return
+
+    def delete_tree(self, prefix: str) -> None:
+        """Delete everything below a prefix."""
+        for batch in obstore.list(self.root, prefix=prefix):
+            obstore.delete(self.root, [entry["path"] for entry in batch])

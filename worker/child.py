@@ -1,0 +1,408 @@
+"""Child processes: how they are started, spoken to, stopped, and what they run.
+
+The parent holds a `Child`; the child's entry module calls `serve`. Requests travel over
+the child's stdin and replies over a pipe of their own, both as JSON lines: stdout is no
+channel because libraries print there, so it goes to a log together with stderr.
+
+A request is `{"do": name, …}`. Its replies are any number of `{"progress": {…}}`, then
+one of `{"result": {…}}`, `{"error": text, "retryable": bool}` or `{"stopped": true}`.
+"""
+
+import ctypes
+import json
+import math
+import os
+import resource
+import select
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from backend.domain.errors import DomainError
+from worker.segmenter import Progress, Report, SegmenterError
+
+Emit = Callable[[Progress], None]
+Handler = Callable[[dict[str, Any], Emit], dict[str, Any]]
+
+_POLL_SECONDS = 0.5
+_PASSED_ON = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "LD_LIBRARY_PATH",
+    "CUDA_VISIBLE_DEVICES",
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+)
+_REPLIES, _PARENT = "CISTERNA_CHILD_REPLIES", "CISTERNA_CHILD_PARENT"
+
+
+# The parent's side
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a child may use: `address_space` in bytes, `cpu_seconds` over its life."""
+
+    address_space: int | None = None
+    cpu_seconds: int | None = None
+
+
+class Child:
+    """A Python process in its own session that answers requests one at a time.
+
+    It is started by the first request, and again if it died since. `arguments` follow
+    the interpreter, e.g. `("-m", "worker.decode")`. It sees a clean environment plus
+    `environment`: no database address, no secret. `scratch` is its working directory
+    and its TMPDIR, and holds its log. `grace` is the seconds a checkpoint may take.
+
+    The kernel kills the child when the *thread* that started it ends, so the thread
+    that sends the first request must outlive the child.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        *,
+        scratch: Path,
+        environment: Mapping[str, str] | None = None,
+        limits: Limits | None = None,
+        grace: float = 60.0,
+    ) -> None:
+        self._arguments = tuple(arguments)
+        self._scratch = scratch.absolute()
+        self._environment = dict(environment or {})
+        self._limits = limits or Limits()
+        self._grace = grace
+        self._process: _Process | None = None
+        self._log_start = 0
+
+    def request(self, message: Mapping[str, Any], report: Report) -> dict[str, Any]:
+        """Send `{"do": name, …}`, pass progress on to `report`, return the result.
+
+        `report.check()` is called at least twice a second. Whatever it or `report`
+        raises (`Stop`) ends the child, SIGTERM first, and is raised again. Raises
+        SegmenterError if the request failed or the child died; the next request then
+        starts a new child.
+        """
+        process = self._running()
+        process.send(_line(message))
+        try:
+            while True:
+                report.check()
+                ended = process.ended()  # before reading: its last words come first
+                for reply in process.replies(0.0 if ended else _POLL_SECONDS):
+                    if "progress" in reply:
+                        report(Progress(**reply["progress"]))
+                    elif "result" in reply:
+                        result: dict[str, Any] = reply["result"]
+                        return result
+                    elif "error" in reply:
+                        self.close()
+                        raise SegmenterError(
+                            reply["error"], retryable=reply["retryable"]
+                        )
+                if ended:
+                    self._process = None
+                    raise self._why(process.kill())
+        except BaseException:
+            self._stop()
+            raise
+
+    def log_tail(self, lines: int = 20) -> str:
+        """Return the last `lines` lines that the present or last child printed."""
+        try:
+            with (self._scratch / "child.log").open("rb") as log:
+                log.seek(self._log_start)
+                return b"".join(deque(log, lines)).decode(errors="replace").strip()
+        except FileNotFoundError:
+            return ""
+
+    def close(self) -> None:
+        """End the child and everything it started; a later request starts a new one."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.hang_up()
+            process.wait(5.0)
+            process.kill()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _running(self) -> "_Process":
+        if self._process is not None and self._process.ended():
+            self.close()
+        if self._process is None:
+            self._scratch.mkdir(parents=True, exist_ok=True)
+            kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+            environment = kept | {"TMPDIR": str(self._scratch)} | self._environment
+            with (self._scratch / "child.log").open("ab") as log:
+                self._log_start = log.tell()
+                self._process = _Process(
+                    self._arguments, self._scratch, environment, log.fileno()
+                )
+            self._process.limit(self._limits)
+        return self._process
+
+    def _stop(self) -> None:
+        """Ask to stop, wait for the checkpoint, then kill the whole group."""
+        process, self._process = self._process, None
+        if process is not None:
+            # Only the child: it needs the processes it started to finish its step.
+            os.kill(process.pid, signal.SIGTERM)
+            process.wait(self._grace)
+            process.kill()
+
+    def _why(self, code: int) -> SegmenterError:
+        """Say in plain words why a child ended unasked; `code` as in Popen."""
+        tail = self.log_tail(10)
+        signs = ("MemoryError", "out of memory", "Cannot allocate memory", "bad_alloc")
+        if code == -signal.SIGXCPU:
+            return SegmenterError(
+                f"The background process needed more than {self._limits.cpu_seconds} "
+                "seconds of processor time and was ended.",
+                retryable=False,
+            )
+        if code in (-signal.SIGKILL, 128 + signal.SIGKILL) or any(
+            sign in tail for sign in signs
+        ):
+            text = "The background process ran out of memory."
+        elif code < 0:
+            name = signal.Signals(-code).name
+            text = f"The background process crashed ({name})."
+            if code == -signal.SIGBUS:  # a write to a mapped file found no room
+                text = f"{text[:-1]}; the worker's disk may be full."
+        else:
+            last = tail.rpartition("\n")[2][:300] or "it printed nothing"
+            text = f"The background process ended with exit code {code}: {last}"
+        return SegmenterError(text, retryable=True)
+
+
+class _Process:
+    """One running child with both pipes; no call blocks for long."""
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        scratch: Path,
+        environment: Mapping[str, str],
+        log: int,
+    ) -> None:
+        their_requests, self._requests = os.pipe()
+        self._replies, their_replies = os.pipe()
+        own = {_REPLIES: str(their_replies), _PARENT: str(os.getpid())}
+        try:
+            self._popen = subprocess.Popen(
+                # -P: nothing that lies in the working directory can be imported.
+                [sys.executable, "-uP", "-X", "faulthandler", *arguments],
+                stdin=their_requests,
+                stdout=log,
+                stderr=log,
+                cwd=scratch,
+                env={**environment, **own},
+                pass_fds=(their_replies,),
+                start_new_session=True,
+            )
+        except BaseException:
+            os.close(self._requests)
+            os.close(self._replies)
+            raise
+        finally:
+            os.close(their_requests)
+            os.close(their_replies)
+        os.set_blocking(self._requests, False)
+        os.set_blocking(self._replies, False)
+        self.pid = self._popen.pid
+        self._reading = [self._replies]
+        self._writing: list[int] = []
+        self._outbox = self._inbox = b""
+
+    def limit(self, limits: Limits) -> None:
+        """Set limits from outside: a thread may run no code of its own in a fork."""
+        if limits.address_space is not None:
+            both = (limits.address_space, limits.address_space)
+            resource.prlimit(self.pid, resource.RLIMIT_AS, both)
+        if limits.cpu_seconds is not None:
+            both = (limits.cpu_seconds, limits.cpu_seconds + 5)
+            resource.prlimit(self.pid, resource.RLIMIT_CPU, both)
+        resource.prlimit(self.pid, resource.RLIMIT_CORE, (0, 0))
+
+    def send(self, line: bytes) -> None:
+        """Queue a line; `replies` writes it, since a busy child reads late."""
+        self._outbox += line
+        self._writing = [self._requests]
+
+    def replies(self, seconds: float) -> Iterator[dict[str, Any]]:
+        """Wait up to `seconds` for the pipes, then yield the replies that are whole."""
+        # A closed reply pipe means that the child is about to end.
+        seconds = seconds if self._reading else min(seconds, 0.05)
+        readable, writable, _ = select.select(self._reading, self._writing, [], seconds)
+        if writable:
+            try:
+                self._outbox = self._outbox[os.write(self._requests, self._outbox) :]
+            except BrokenPipeError:
+                self._outbox = b""
+            if not self._outbox:
+                self._writing = []
+        with suppress(BlockingIOError):
+            while readable:
+                block = os.read(self._replies, 1 << 16)
+                self._inbox += block
+                if not block:
+                    self._reading = readable = []
+        *lines, self._inbox = self._inbox.split(b"\n")
+        for line in lines:
+            yield json.loads(line)
+
+    def ended(self) -> bool:
+        """Whether the child has ended; it stays a zombie, so its id stays ours."""
+        how = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return os.waitid(os.P_PID, self.pid, how) is not None
+
+    def wait(self, seconds: float) -> None:
+        """Wait at most `seconds` for the child's end; what it still says is dropped."""
+        deadline = time.monotonic() + seconds
+        while not self.ended() and time.monotonic() < deadline:
+            for _ in self.replies(0.05):
+                pass
+
+    def hang_up(self) -> None:
+        """Close the request pipe: an idle child takes that as its end."""
+        if self._requests >= 0:
+            os.close(self._requests)
+            self._requests, self._writing = -1, []
+
+    def kill(self) -> int:
+        """Kill what is left of the group, reap the child, return its exit code."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        code = self._popen.wait()
+        self.hang_up()
+        os.close(self._replies)
+        return code
+
+
+# The child's side
+
+
+class Stopped(Exception):
+    """A handler raises it when it ends early because `stop_requested()`."""
+
+
+_stop = False
+
+
+def stop_requested() -> bool:
+    """Whether this process was asked to save its state and end."""
+    return _stop
+
+
+def serve(handlers: Mapping[str, Handler]) -> None:
+    """Answer requests until the parent hangs up; the whole main of a child.
+
+    A handler takes the request and a function that emits progress, and returns the
+    result as plain values. Its DomainError and SegmenterError reach the parent word for
+    word. The entry module may import what it likes first: if the parent ended
+    meanwhile, so does the child here.
+    """
+    _tie_to_parent(int(os.environ.pop(_PARENT)))
+    replies = int(os.environ.pop(_REPLIES))
+    os.set_inheritable(replies, False)
+    requests = os.fdopen(os.dup(0), "rb")
+    with Path(os.devnull).open("rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+
+    def say(reply: Mapping[str, Any]) -> None:
+        rest = _line(reply)
+        while rest:
+            rest = rest[os.write(replies, rest) :]
+
+    for request in requests:
+        signal.signal(signal.SIGTERM, _remember_stop)
+        say(_answer(handlers, json.loads(request), say))
+        if _stop:
+            return
+        signal.signal(
+            signal.SIGTERM, signal.SIG_DFL
+        )  # an idle child has nothing to save
+
+
+def _answer(
+    handlers: Mapping[str, Handler],
+    request: dict[str, Any],
+    say: Callable[[Mapping[str, Any]], None],
+) -> dict[str, Any]:
+    def emit(progress: Progress) -> None:
+        say({"progress": asdict(progress)})
+
+    try:
+        return {"result": handlers[request["do"]](request, emit)}
+    except Stopped:
+        return {"stopped": True}
+    except DomainError as error:
+        return {"error": error.detail, "retryable": False}
+    except SegmenterError as error:
+        return {"error": str(error), "retryable": error.retryable}
+    except MemoryError:
+        traceback.print_exc()
+        text = "The background process ran out of memory."
+        return {"error": text, "retryable": True}
+    except Exception as error:  # noqa: BLE001 - the parent decides, the log has the trace
+        traceback.print_exc()
+        text = f"The background process failed: {type(error).__name__}: {error}"
+        return {"error": text[:500], "retryable": isinstance(error, OSError)}
+
+
+def _remember_stop(signum: int, frame: object) -> None:
+    global _stop
+    _stop = True
+
+
+def _tie_to_parent(parent: int) -> None:
+    """End when the parent does, and so does every process forked from here."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    death_signal = 1  # PR_SET_PDEATHSIG in linux/prctl.h; a fork does not inherit it
+
+    def tie() -> None:
+        libc.prctl(death_signal, signal.SIGKILL, 0, 0, 0)
+
+    tie()
+    if os.getppid() != parent:
+        os._exit(1)
+    os.register_at_fork(after_in_child=tie)
+
+
+def _line(message: Mapping[str, Any]) -> bytes:
+    return json.dumps(_plain(message)).encode() + b"\n"
+
+
+def _plain(value: Any) -> Any:
+    """Make values fit for strict JSON: paths to text, NaN and infinity to null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "item"):  # a numpy scalar
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,159 @@
+"""What the rest of the worker knows of any segmenter: values in, values out.
+
+Two implementations stand behind the protocol, `worker.nnunet` and `worker.forest`;
+nothing above asks which. Both do their work in a child process. All values here can be
+pickled by nobody: they travel to children as JSON plus .npy files.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from backend.domain.geometry import Box
+from backend.domain.labels import LabelSchema
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One line of a job's progress.
+
+    `fraction` is 0..1 or None when unknown; `metrics` are figures worth a curve
+    (loss, seconds per step, validation Dice per label).
+    """
+
+    message: str
+    fraction: float | None = None
+    step: int | None = None
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+
+
+class Report(Protocol):
+    """Takes progress; raises `Stop` when the job must end now."""
+
+    def __call__(self, progress: Progress) -> None:
+        """Record one line of progress; only this resets the clock that finds stalls."""
+        ...
+
+    def check(self) -> None:
+        """Raise `Stop` if the job must end now; called often while nothing moves."""
+        ...
+
+
+class Stop(Exception):  # noqa: N818 - not an error: somebody asked
+    """The job was cancelled, lost its lease or the worker shuts down."""
+
+
+class SegmenterError(Exception):
+    """A child failed; the text is fit for a person, `retryable` says if trying again helps."""
+
+    def __init__(self, text: str, *, retryable: bool) -> None:
+        super().__init__(text)
+        self.retryable = retryable
+
+
+@dataclass(frozen=True, slots=True)
+class ImageData:
+    """One image's pixels on local disk.
+
+    `path` is a .npy file (height, width) uint8 or uint16, readable as a memmap.
+    `mean` and `sd` are of the whole image in grey values. `pixel_nm` is None if unknown.
+    """
+
+    id: str
+    path: Path
+    mean: float
+    sd: float
+    pixel_nm: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingTile:
+    """One annotated tile.
+
+    `target` is a .npy file (box.h, box.w) uint8: label values 1-254, 0 background,
+    255 never trained on.
+    """
+
+    annotation_id: str
+    image_id: str
+    box: Box
+    target: Path
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """Everything one training sees.
+
+    `validation` tiles are monitored, never learnt from. `working_nm` is the project's
+    pixel size, frozen at the first training; None if no image states one.
+    """
+
+    schema: LabelSchema
+    images: Mapping[str, ImageData]
+    tiles: tuple[TrainingTile, ...]
+    validation: tuple[TrainingTile, ...]
+    working_nm: float | None
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """When a training ends: at `steps`, or after `minutes`, whichever comes first."""
+
+    steps: int
+    minutes: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedModel:
+    """A model folder on local disk and what its training says of itself."""
+
+    folder: Path
+    settings: Mapping[str, object]
+    metrics: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What one pass over an image left in a folder; all arrays on the image's own pixels.
+
+    `labels.npy`        (height, width) uint8 decided label values, 0 background
+    `probabilities.npy` (labels + 1, height, width) uint8, mean probability x 255,
+                        background first, then the schema's order
+    `entropy.npy`       (height, width) float16, predictive entropy in nats
+    `information.npy`   (height, width) float16, mutual information in nats
+    `tiles.npz`         the ranker's statistics (backend.ranker.statistics)
+    """
+
+    folder: Path
+    members: int
+    seconds: float
+
+
+class Segmenter(Protocol):
+    """Learns from tiles, predicts images."""
+
+    def train(
+        self,
+        data: TrainingData,
+        into: Path,
+        start_from: Path | None,
+        budget: Budget,
+        report: Report,
+    ) -> TrainedModel:
+        """Train into the folder `into`; resumes by itself if `into` holds a checkpoint.
+
+        `start_from` is another model's folder for a warm start. Raises SegmenterError, Stop.
+        """
+        ...
+
+    def predict(
+        self, model: Path, image: ImageData, tile: int, into: Path, report: Report
+    ) -> Sweep:
+        """Sweep one image; `tile` is the edge of the project's tile grid in pixels."""
+        ...
+
+    def close(self) -> None:
+        """Let go of children that wait for the next image."""
+        ...
