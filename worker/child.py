@@ -12,6 +12,7 @@ import ctypes
 import json
 import math
 import os
+import re
 import resource
 import select
 import signal
@@ -24,26 +25,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from backend.domain.errors import DomainError
-from worker.segmenter import Progress, Report, SegmenterError
+from worker.segmenter import Progress, Report, SegmenterError, Stop
 
 Emit = Callable[[Progress], None]
 Handler = Callable[[dict[str, Any], Emit], dict[str, Any]]
 
 _POLL_SECONDS = 0.5
-_PASSED_ON = (
-    "PATH",
-    "HOME",
-    "LANG",
-    "LC_ALL",
-    "LD_LIBRARY_PATH",
-    "CUDA_VISIBLE_DEVICES",
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
+_PASSED_ON = re.compile(
+    r"PATH|HOME|LANG|LC_\w+|LD_LIBRARY_PATH|CUDA_VISIBLE_DEVICES|\w+_NUM_THREADS"
 )
 _REPLIES, _PARENT = "CISTERNA_CHILD_REPLIES", "CISTERNA_CHILD_PARENT"
 
@@ -113,6 +105,9 @@ class Child:
                         raise SegmenterError(
                             reply["error"], retryable=reply["retryable"]
                         )
+                    else:  # somebody outside, perhaps the init system, stops us all
+                        self.close()
+                        raise Stop
                 if ended:
                     self._process = None
                     raise self._why(process.kill())
@@ -140,12 +135,7 @@ class Child:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _running(self) -> "_Process":
@@ -153,7 +143,7 @@ class Child:
             self.close()
         if self._process is None:
             self._scratch.mkdir(parents=True, exist_ok=True)
-            kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+            kept = {n: v for n, v in os.environ.items() if _PASSED_ON.fullmatch(n)}
             environment = kept | {"TMPDIR": str(self._scratch)} | self._environment
             with (self._scratch / "child.log").open("ab") as log:
                 self._log_start = log.tell()

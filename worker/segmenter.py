@@ -86,7 +86,8 @@ class TrainingData:
     """Everything one training sees.
 
     `validation` tiles are monitored, never learnt from. `working_nm` is the project's
-    pixel size, frozen at the first training; None if no image states one.
+    pixel size, frozen at the first training; None if no image states one. `plans` is an
+    earlier model's folder of the same segmenter, whose frozen plans are used again.
     """
 
     schema: LabelSchema
@@ -95,6 +96,7 @@ class TrainingData:
     validation: tuple[TrainingTile, ...]
     working_nm: float | None
     seed: int
+    plans: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,214 @@
+"""The forest's child process: learns from tiles, sweeps images."""
+
+import json
+import time
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
+from sklearn.ensemble import ExtraTreesClassifier
+
+from backend.domain.geometry import Box, TileGrid
+from backend.domain.metrics import Counts, confusion, pooled
+from backend.ranker.statistics import TileAccumulator
+from worker.child import Emit, Stopped, serve, stop_requested
+from worker.forest import ensemble, features
+from worker.segmenter import ImageData, Progress, SegmenterError, TrainingTile
+
+_BAND_VALUES = 1 << 26
+"""How many float32 of features and probabilities a band of rows may hold."""
+
+
+def breathe() -> None:
+    """Give way to a stop; nothing is saved, since all is done again in seconds."""
+    if stop_requested():
+        raise Stopped
+
+
+def train(request: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    """Grow all members, monitor them, write the model folder."""
+    began = time.monotonic()
+    into = Path(request["into"])
+    names: dict[int, str] = {int(v): n for v, n in request["labels"]}
+    images = {image["id"]: _image(image) for image in request["images"]}
+    tiles = [_tile(tile) for tile in request["tiles"]]
+    validation = [_tile(tile) for tile in request["validation"]]
+    working_nm: float | None = request["working_nm"]
+
+    targets = [_target(tile) for tile in tiles]
+    _refuse_hopeless(targets, names)
+    seeds = np.random.SeedSequence(request["seed"]).spawn(ensemble.MEMBERS)
+    generators = [np.random.default_rng(seed) for seed in seeds]
+    samples = [ensemble.draw_sample(targets, rng) for rng in generators]
+    seen = [
+        np.empty((len(sample.tile), features.COUNT), np.float32) for sample in samples
+    ]
+    steps = len(tiles) + ensemble.MEMBERS + len(validation or tiles)
+    for position, tile in enumerate(tiles):
+        breathe()
+        values = _features(tile, images, working_nm).reshape(-1, features.COUNT)
+        for sample, rows in zip(samples, seen, strict=True):
+            mine = sample.tile == position
+            rows[mine] = values[sample.pixel[mine]]
+        emit(Progress(f"Read tile {position + 1}", position / steps, position + 1))
+    members = []
+    for number, (rng, sample) in enumerate(zip(generators, samples, strict=True)):
+        breathe()
+        seed = int(rng.integers(2**31))
+        members.append(ensemble.grow(seen[number], sample, seed))
+        done = len(tiles) + number + 1
+        emit(Progress(f"Grew forest {number + 1}", done / steps, done))
+
+    counts = []
+    for position, tile in enumerate(validation or tiles):
+        mean = ensemble.believe(
+            members, tuple(names), _features(tile, images, working_nm), breathe
+        ).mean
+        decided = _decide(mean, tuple(names))
+        counts.append(confusion(_target(tile), decided, names, names))
+        done = len(tiles) + len(members) + position + 1
+        emit(Progress(f"Checked tile {position + 1}", done / steps, done))
+    metrics = _metrics(
+        pooled(counts), names, "validation" if validation else "training"
+    )
+    emit(Progress("Trained", 1.0, steps, metrics))
+
+    settings = {
+        "segmenter": "forest",
+        "values": list(names),
+        "working_nm": working_nm,
+        "seed": request["seed"],
+        "members": ensemble.MEMBERS,
+        "trees": ensemble.TREES,
+        "pixels_per_class": ensemble.PIXELS_PER_CLASS,
+        "sigmas": features.SIGMAS,
+    }
+    into.mkdir(parents=True, exist_ok=True)
+    ensemble.save(members, into)
+    (into / "forest.json").write_text(json.dumps(settings, indent=1))
+    seconds = time.monotonic() - began
+    return {"settings": settings, "metrics": {**metrics, "seconds": seconds}}
+
+
+def predict(request: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    """Sweep one image band by band, so that its size costs time but no memory."""
+    began = time.monotonic()
+    folder, into = Path(request["model"]), Path(request["into"])
+    image = _image(request["image"])
+    settings = json.loads((folder / "forest.json").read_text())
+    values = tuple(settings["values"])
+    members = _members(folder, (folder / "members.joblib").stat().st_mtime_ns)
+    scale = features.scale_of(image, settings["working_nm"])
+    pixels = np.load(image.path, mmap_mode="r", allow_pickle=False)
+    height, width = pixels.shape
+
+    into.mkdir(parents=True, exist_ok=True)
+    size = (height, width)
+    labels = open_memmap(into / "labels.npy", "w+", np.uint8, size)
+    probabilities = open_memmap(
+        into / "probabilities.npy", "w+", np.uint8, (len(values) + 1, *size)
+    )
+    entropy = open_memmap(into / "entropy.npy", "w+", np.float16, size)
+    information = open_memmap(into / "information.npy", "w+", np.float16, size)
+
+    grid = TileGrid(height, width, request["tile"])
+    statistics = TileAccumulator(grid, values)
+    texture = np.zeros((grid.rows, grid.columns, features.COUNT))
+    starts = np.arange(0, width, grid.tile)
+    per_pixel = features.COUNT + 8 * (len(values) + 1)
+    for band in _bands(grid, _BAND_VALUES // (per_pixel * width)):
+        breathe()
+        seen = features.pixel_features(pixels, band, image.mean, image.sd, scale)
+        belief = ensemble.believe(members, values, seen, breathe)
+        rows = band.slices[0]
+        labels[rows] = _decide(belief.mean, values)
+        probabilities[:, rows] = np.rint(belief.mean * 255)
+        entropy[rows], information[rows] = belief.entropy, belief.information
+        statistics.add_rows(
+            band.y,
+            belief.mean,
+            belief.mean.argmax(axis=0).astype(np.uint8),
+            belief.entropy,
+            belief.information,
+            belief.class_information,
+        )
+        sums = seen.sum(axis=0, dtype=np.float64)
+        texture[band.y // grid.tile] += np.add.reduceat(sums, starts, axis=0)
+        emit(Progress("Sweeping", (band.y + band.h) / height, band.y + band.h))
+    for array in (labels, probabilities, entropy, information):
+        array.flush()
+    areas = np.array([box.area for box in grid])
+    means = texture.reshape(len(grid), -1) / areas[:, None]
+    statistics.finish(means.astype(np.float32)).save(into / "tiles.npz")
+    return {"members": len(members), "seconds": time.monotonic() - began}
+
+
+def _bands(grid: TileGrid, rows: int) -> Iterator[Box]:
+    """Yield boxes of full width and at most `rows` rows, none across two tile rows."""
+    rows = max(rows, 1)
+    for tile in range(0, grid.height, grid.tile):
+        end = min(tile + grid.tile, grid.height)
+        for y in range(tile, end, rows):
+            yield Box(y, 0, min(rows, end - y), grid.width)
+
+
+def _decide(mean: NDArray[np.float32], values: tuple[int, ...]) -> NDArray[np.uint8]:
+    channels = np.array((0, *values), np.uint8)
+    decided: NDArray[np.uint8] = channels[mean.argmax(axis=0)]
+    return decided
+
+
+def _refuse_hopeless(targets: list[NDArray[np.uint8]], names: dict[int, str]) -> None:
+    counts = ensemble.count_values(targets).sum(axis=0) if targets else np.zeros(1)
+    present = np.flatnonzero(counts)
+    if not len(present):
+        text = "No annotated pixel to learn from: annotate at least one tile."
+    elif len(present) == 1:
+        only = names.get(int(present[0]), "background")
+        text = f"All annotated pixels are {only}: annotate a tile with a second class."
+    else:
+        return
+    raise SegmenterError(text, retryable=False)
+
+
+def _metrics(
+    counts: dict[int, Counts], names: dict[int, str], of: str
+) -> dict[str, float | None]:
+    return {f"{of} Dice {name}": counts[value].dice for value, name in names.items()}
+
+
+def _features(
+    tile: TrainingTile, images: dict[str, ImageData], working_nm: float | None
+) -> features.F4:
+    image = images[tile.image_id]
+    pixels = np.load(image.path, mmap_mode="r", allow_pickle=False)
+    scale = features.scale_of(image, working_nm)
+    return features.pixel_features(pixels, tile.box, image.mean, image.sd, scale)
+
+
+def _target(tile: TrainingTile) -> NDArray[np.uint8]:
+    target: NDArray[np.uint8] = np.load(tile.target, allow_pickle=False)
+    return target
+
+
+def _image(fields: dict[str, Any]) -> ImageData:
+    return ImageData(**{**fields, "path": Path(fields["path"])})
+
+
+def _tile(fields: dict[str, Any]) -> TrainingTile:
+    box, target = Box(**fields["box"]), Path(fields["target"])
+    return TrainingTile(**{**fields, "box": box, "target": target})
+
+
+@lru_cache(maxsize=1)
+def _members(folder: Path, written: int) -> list[ExtraTreesClassifier]:
+    """Keep the last model in memory: an image is rarely swept alone."""
+    return ensemble.load(folder)
+
+
+if __name__ == "__main__":
+    serve({"train": train, "predict": predict})

@@ -1,0 +1,72 @@
+"""A second Segmenter: extremely randomised trees on texture features of pixels.
+
+It learns in seconds on any processor, so the first tiles of a project already bring
+predictions, and it keeps every test of the service honest without a network.
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from worker.child import Child
+from worker.segmenter import (
+    Budget,
+    ImageData,
+    Report,
+    Sweep,
+    TrainedModel,
+    TrainingData,
+)
+
+
+class ForestSegmenter:
+    """Segmenter whose child holds the forest; `scratch` is the child's own folder."""
+
+    def __init__(self, scratch: Path) -> None:
+        self._child = Child(("-m", "worker.forest.child"), scratch=scratch, grace=10.0)
+
+    def train(
+        self,
+        data: TrainingData,
+        into: Path,
+        start_from: Path | None,
+        budget: Budget,
+        report: Report,
+    ) -> TrainedModel:
+        """Train from the start: a forest needs no warm start and ends by itself.
+
+        Its size is fixed and takes seconds: `start_from` and `budget` change nothing.
+        """
+        result = self._child.request(
+            {
+                "do": "train",
+                "labels": [(label.value, label.name) for label in data.schema.labels],
+                "images": [asdict(image) for image in data.images.values()],
+                "tiles": [asdict(tile) for tile in data.tiles],
+                "validation": [asdict(tile) for tile in data.validation],
+                "working_nm": data.working_nm,
+                "seed": data.seed,
+                "into": into.absolute(),
+            },
+            report,
+        )
+        return TrainedModel(into, result["settings"], result["metrics"])
+
+    def predict(
+        self, model: Path, image: ImageData, tile: int, into: Path, report: Report
+    ) -> Sweep:
+        """Sweep one image; a tile's embedding is the mean of its pixels' features."""
+        result = self._child.request(
+            {
+                "do": "predict",
+                "model": model.absolute(),
+                "image": asdict(image),
+                "tile": tile,
+                "into": into.absolute(),
+            },
+            report,
+        )
+        return Sweep(into, result["members"], result["seconds"])
+
+    def close(self) -> None:
+        """End the child."""
+        self._child.close()
