@@ -5,7 +5,18 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from backend.api import problems, projects
+from backend.api import (
+    annotations,
+    events,
+    health,
+    images,
+    jobs,
+    people,
+    policies,
+    problems,
+    projects,
+    tasks,
+)
 from backend.api.idempotency import Replay, replay
 from backend.broker import celery_app, doorbell
 from backend.bus import Bus
@@ -13,10 +24,30 @@ from backend.db import connect
 from backend.settings import Settings
 from backend.storage import ArtifactStore
 
-PUBLIC = frozenset({"/", "/healthz", "/readyz", "/metrics", "/api/v1/sessions"})
+PUBLIC = frozenset(
+    {
+        "/",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/api/openapi.json",
+        "/api/v1/sessions",
+    }
+)
 """Paths that answer without a principal; a test walks all others."""
 
-ROUTERS = (projects.router,)
+ROUTERS = (
+    projects.router,
+    people.router,
+    people.sessions,
+    images.router,
+    images.streams,
+    tasks.router,
+    annotations.router,
+    jobs.router,
+    policies.router,
+    events.router,
+)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -58,6 +89,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(Replay, replay)
     for router in ROUTERS:
         app.include_router(router, prefix="/api/v1")
+    app.include_router(health.router)
     return app
 
 

@@ -64,13 +64,14 @@ def identify(request: Request, session: Session, settings: Settings) -> Principa
     else:
         principal = access.by_session(session, request.cookies.get(COOKIE, ""))
         if request.method not in SAFE:
-            _require_own_origin(request, settings)
+            require_own_origin(request, settings)
     if principal.read_only and request.method not in SAFE:
         raise Forbidden("This token is read-only; use one that may write.")
     return principal
 
 
-def _require_own_origin(request: Request, settings: Settings) -> None:
+def require_own_origin(request: Request, settings: Settings) -> None:
+    """Raise Forbidden unless the browser sent the request from our own pages."""
     origin = request.headers.get("origin")
     own = {settings.base_url, str(request.base_url).rstrip("/")}
     if origin not in own:

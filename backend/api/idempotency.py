@@ -20,7 +20,6 @@ from backend.models import IdempotencyKey
 from backend.services.access import now
 
 KEPT_HEADERS = ("location", "etag", "content-type")
-STREAMED = "application/octet-stream"
 
 
 class Replay(Exception):
@@ -32,11 +31,10 @@ class Replay(Exception):
 
 
 async def request_digest(request: Request) -> str:
-    """SHA-256 of method, path, query and, unless it is streamed, the body."""
+    """SHA-256 of method, path, query and body; streaming routes do not ask for it."""
     digest = hashlib.sha256(f"{request.method} {request.url.path}?".encode())
     digest.update(request.url.query.encode())
-    if not request.headers.get("content-type", "").startswith(STREAMED):
-        digest.update(await request.body())
+    digest.update(await request.body())
     return digest.hexdigest()
 
 

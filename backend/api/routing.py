@@ -8,6 +8,9 @@ from backend.api.deps import get_principal, get_principal_briefly
 from backend.api.idempotency import IdempotentRoute, claim_key
 from backend.schemas.base import Problem
 
+MAX_BODY = 64 * 2**20
+"""Largest body of a route that holds it in memory; streams have limits of their own."""
+
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {
         "description": text,
@@ -38,6 +41,7 @@ def guarded(tag: str) -> APIRouter:
         route_class=IdempotentRoute,
         dependencies=[Depends(get_principal), Depends(claim_key)],
         responses=PROBLEMS,
+        max_body_size=MAX_BODY,
     )
 
 
@@ -52,4 +56,4 @@ def streaming(tag: str) -> APIRouter:
     )
 
 
-__all__ = ["PROBLEMS", "Problem", "guarded", "streaming"]
+__all__ = ["MAX_BODY", "PROBLEMS", "Problem", "guarded", "streaming"]

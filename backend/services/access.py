@@ -5,15 +5,15 @@ import hashlib
 import secrets
 import uuid
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
-from sqlalchemy import ColumnElement, Select, select
-from sqlalchemy.orm import InstrumentedAttribute, Mapped
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session as DbSession
 
 from backend.domain.errors import Forbidden, NotFound, Unauthenticated
 from backend.domain.states import Role
 from backend.models import Membership, Project, Session, Token, User
+from backend.models.base import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +26,7 @@ class Principal:
     read_only: bool = False
 
 
-class InProject(Protocol):
-    """A row with an id that belongs to a project."""
-
-    id: Mapped[uuid.UUID]
-    project_id: Mapped[uuid.UUID]
-
-
-R = TypeVar("R", bound=InProject)
+R = TypeVar("R", bound=Row)
 
 
 def now() -> dt.datetime:
@@ -137,17 +130,6 @@ def load(
     found = session.get(model, id, with_for_update=lock, populate_existing=lock)
     if found is None:
         raise NotFound(f"There is no {model.__name__.lower()} {id}.")
-    require(session, principal, found.project_id, role)  # type: ignore[arg-type]
+    project_id: uuid.UUID = found.project_id  # type: ignore[attr-defined]
+    require(session, principal, project_id, role)
     return found
-
-
-def visible(
-    statement: Select[R],
-    principal: Principal,
-    project_id: InstrumentedAttribute[uuid.UUID],
-) -> Select[R]:
-    """Limit a select to the projects the person is a member of."""
-    if principal.is_admin:
-        return statement
-    mine = select(Membership.project_id).where(Membership.user_id == principal.id)
-    return statement.where(project_id.in_(mine))

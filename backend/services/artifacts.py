@@ -4,12 +4,13 @@ import uuid
 from collections.abc import Iterable
 from typing import cast
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from backend.models import Artifact, Image
 from backend.schemas.loop import StoredImage, StoredTree
-from backend.storage import Manifest
+from backend.services.access import now
+from backend.storage import ArtifactStore, Manifest
 
 
 def add_tree(session: Session, project_id: uuid.UUID, tree: StoredTree) -> Artifact:
@@ -54,3 +55,33 @@ def stored_images(session: Session, ids: Iterable[uuid.UUID]) -> list[StoredImag
         )
         for image, key in rows
     ]
+
+
+def discard(session: Session, ids: Iterable[uuid.UUID | None]) -> None:
+    """Mark artifacts that nothing refers to any more; `erase` takes their bytes."""
+    session.execute(
+        update(Artifact)
+        .where(Artifact.id.in_([id for id in ids if id is not None]))
+        .values(deleted_at=now())
+    )
+
+
+def erase(session: Session, store: ArtifactStore) -> int:
+    """Delete the bytes, then the rows, of discarded artifacts; return how many.
+
+    Called after the discarding transaction and again by the clock, so that no crash
+    between the two leaves bytes behind.
+    """
+    rows = session.scalars(
+        select(Artifact)
+        .where(Artifact.deleted_at.is_not(None))
+        .with_for_update(skip_locked=True)
+    ).all()
+    for row in rows:
+        if row.manifest is None:
+            store.delete(row.key)
+        else:
+            store.delete_tree(row.key)
+        session.delete(row)
+        session.flush()
+    return len(rows)

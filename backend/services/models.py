@@ -49,10 +49,11 @@ def promote(
     A version that was live before gets its own order of tiles back at once; a new one
     sweeps the images first.
     """
-    if version.state is ModelState.LIVE:
-        raise Conflict(f"Round {version.ordinal} is live already.")
     # one promotion at a time: the row of the project is the lock
     session.get_one(Project, version.project_id, with_for_update=True)
+    session.refresh(version)
+    if version.state is ModelState.LIVE:
+        raise Conflict(f"Round {version.ordinal} is live already.")
     before = version.state
     step(MODEL_STEPS, version.state, ModelState.LIVE)
     current = live(session, version.project_id)
@@ -76,9 +77,27 @@ def promote(
         replaces=str(current.id) if current else None,
     )
     if predictions.missing(session, version):
-        predictions.request(session, version)
+        predictions.go_on(session, version)
     elif not queries.revive(session, version):
         queries.request_score(session, version)
+    return version
+
+
+def reject(
+    session: Session, principal: Principal, version: ModelVersion
+) -> ModelVersion:
+    """Set a candidate aside for good."""
+    version.state = step(MODEL_STEPS, version.state, ModelState.REJECTED)
+    session.flush()
+    _announce(session, version)
+    audit.record(
+        session,
+        principal,
+        "reject",
+        "model",
+        version.id,
+        project_id=version.project_id,
+    )
     return version
 
 

@@ -25,18 +25,38 @@ def request(
     requested_by: uuid.UUID | None = None,
 ) -> Job:
     """Queue sweeps of every image that is not of split `none`, or of chosen images."""
-    payload: dict[str, object] = {"model_version_id": str(version.id)}
-    if image_ids is not None:
-        payload["image_ids"] = [str(id) for id in image_ids]
+    if image_ids is None:
+        return _enqueue(session, version, f"predict:{version.id}", requested_by)
+    return _enqueue(
+        session, version, None, requested_by, image_ids=[str(id) for id in image_ids]
+    )
+
+
+def _enqueue(
+    session: Session,
+    version: ModelVersion,
+    dedupe_key: str | None,
+    requested_by: uuid.UUID | None,
+    **payload: object,
+) -> Job:
     return jobs.enqueue(
         session,
         JobKind.PREDICT,
         Lane.CPU if version.segmenter == "forest" else Lane.GPU,
-        payload,
+        {"model_version_id": str(version.id), **payload},
         project_id=version.project_id,
-        dedupe_key=None if image_ids else f"predict:{version.id}",
+        dedupe_key=dedupe_key,
         requested_by=requested_by,
     )
+
+
+def go_on(session: Session, version: ModelVersion) -> Job:
+    """Queue sweeps of what the version has not seen when that job starts.
+
+    Never refused: a job that runs already may end without a look at what changed. A
+    job that finds nothing left to sweep costs nothing and still leads to a new order.
+    """
+    return _enqueue(session, version, None, None)
 
 
 def missing(session: Session, version: ModelVersion) -> list[uuid.UUID]:
@@ -134,6 +154,8 @@ def conclude(session: Session, job: Job, result: SweepResult) -> None:
     )
     if version.state is ModelState.LIVE and "image_ids" not in job.payload:
         queries.request_score(session, version)
+        if missing(session, version):  # images that came while we swept
+            go_on(session, version)
 
 
 def collect(session: Session) -> list[str]:

@@ -58,15 +58,22 @@ def excluded(session: Session, project_id: uuid.UUID) -> set[uuid.UUID]:
     return set(session.scalars(annotated.union(held)))
 
 
-def request_score(session: Session, version: ModelVersion) -> Job:
-    """Queue the ranking of the pool by a version's statistics."""
+def request_score(
+    session: Session, version: ModelVersion, requested_by: uuid.UUID | None = None
+) -> Job:
+    """Queue the ranking of the pool by a version's statistics.
+
+    Raises Conflict if a person asks for what is under way. The loop itself may ask
+    twice: a ranking that runs already has not seen the newest sweeps.
+    """
     return jobs.enqueue(
         session,
         JobKind.SCORE,
         Lane.CPU,
         {"model_version_id": str(version.id)},
         project_id=version.project_id,
-        dedupe_key=f"score:{version.id}",
+        dedupe_key=f"score:{version.id}" if requested_by else None,
+        requested_by=requested_by,
     )
 
 
@@ -333,19 +340,16 @@ def live_ranks(
     session: Session, project_id: uuid.UUID, tile_ids: Iterable[uuid.UUID]
 ) -> Mapping[uuid.UUID, int]:
     """Return the rank each of these tiles has in the live Query, if it has one."""
-    return dict(
-        session.execute(
-            select(QueryTile.tile_id, QueryTile.rank)
-            .join(Query, Query.id == QueryTile.query_id)
-            .where(
-                Query.project_id == project_id,
-                Query.state == QueryState.LIVE,
-                QueryTile.tile_id.in_(list(tile_ids)),
-            )
+    rows = session.execute(
+        select(QueryTile.tile_id, QueryTile.rank)
+        .join(Query, Query.id == QueryTile.query_id)
+        .where(
+            Query.project_id == project_id,
+            Query.state == QueryState.LIVE,
+            QueryTile.tile_id.in_(list(tile_ids)),
         )
-        .tuples()
-        .all()
     )
+    return dict(rows.all())
 
 
 def _add_head(session: Session, query: Query, head: Sequence[RankedTile]) -> None:

@@ -53,15 +53,12 @@ def request(
     training_set = TrainingSet(project_id=project.id)
     session.add(training_set)
     session.flush()
-    tile_ids = dict(
-        session.execute(
-            select(Annotation.id, Annotation.tile_id).where(
-                Annotation.id.in_([tile.annotation_id for tile in tiles])
-            )
+    rows = session.execute(
+        select(Annotation.id, Annotation.tile_id).where(
+            Annotation.id.in_([tile.annotation_id for tile in tiles])
         )
-        .tuples()
-        .all()
     )
+    tile_ids = dict(rows.all())
     session.add_all(
         TrainingSetItem(
             training_set_id=training_set.id,
@@ -150,6 +147,8 @@ def prepare(session: Session, job: Job) -> TrainWork:
     images = artifacts.stored_images(
         session, {tile.image_id for tile in (*tiles, *validation)}
     )
+    # labels may be added later; a sweep's planes are those of this moment
+    version.settings = {**version.settings, "values": list(project.schema.values)}
     if project.working_nm is None:
         stated = [image.pixel_nm for image in images if image.pixel_nm is not None]
         project.working_nm = statistics.median(stated) if stated else None

@@ -1,0 +1,270 @@
+"""Tasks: claim, renew, draft, submit, skip, reopen, judge."""
+
+import datetime as dt
+import uuid
+from typing import Annotated, Literal
+
+import numpy as np
+from fastapi import Query, Request, Response, status
+from sqlalchemy.orm import Session
+
+from backend.api import masks
+from backend.api.deps import (
+    Cursor,
+    Limit,
+    PrincipalDep,
+    Revision,
+    SessionDep,
+    SettingsDep,
+    etag,
+)
+from backend.api.projects import Key
+from backend.api.routing import guarded
+from backend.domain.masks import unpack
+from backend.domain.states import Role, TaskKind, TaskState
+from backend.models import Project, Task, Tile
+from backend.schemas.base import Page
+from backend.schemas.task import (
+    AnnotationView,
+    ClaimView,
+    DraftView,
+    NewClaim,
+    Skip,
+    TaskView,
+    Verdict,
+)
+from backend.services import access, annotations, drafts, pages, tasks, taskviews
+from backend.services.access import Principal
+from backend.services.annotations import Painted
+
+router = guarded("tasks")
+Form = Annotated[Literal["raw", "png"], Query(description="Raw bytes or index PNG.")]
+
+
+@router.post("/projects/{project}/claims")
+def claim(
+    project: Key,
+    body: NewClaim,
+    session: SessionDep,
+    principal: PrincipalDep,
+    settings: SettingsDep,
+) -> ClaimView:
+    """Claim the next tile, or the current and the next; every tab gets the same."""
+    role = Role.REVIEWER if body.kind is TaskKind.REVIEW else Role.ANNOTATOR
+    row = access.project(session, principal, project, role)
+    held = tasks.claim(
+        session,
+        principal,
+        row,
+        kind=body.kind,
+        count=body.count,
+        lease=dt.timedelta(seconds=settings.lease_seconds),
+    )
+    why = None
+    if len(held) < body.count:
+        why = taskviews.why_empty(session, row, body.kind)
+    return ClaimView(tasks=taskviews.views(session, held), why_fewer=why)
+
+
+@router.get("/projects/{project}/tasks")
+def list_tasks(
+    project: Key,
+    session: SessionDep,
+    principal: PrincipalDep,
+    state: TaskState | None = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> Page[TaskView]:
+    """List a project's tasks, newest first."""
+    row = access.project(session, principal, project, Role.REVIEWER)
+    found, following = pages.page(
+        session, tasks.listed(row, state), Task, cursor, limit
+    )
+    return Page(items=taskviews.views(session, found), next=following)
+
+
+@router.get("/tasks/{task_id}")
+def get_task(
+    task_id: uuid.UUID, session: SessionDep, principal: PrincipalDep
+) -> TaskView:
+    """Return one task."""
+    return taskviews.view(session, _load(session, principal, task_id))
+
+
+@router.post("/tasks/{task_id}/renew")
+def renew(
+    task_id: uuid.UUID,
+    session: SessionDep,
+    principal: PrincipalDep,
+    settings: SettingsDep,
+) -> TaskView:
+    """Prolong your lease."""
+    task = _load(session, principal, task_id, lock=True)
+    lease = dt.timedelta(seconds=settings.lease_seconds)
+    return taskviews.view(session, tasks.renew(session, principal, task, lease))
+
+
+@router.post("/tasks/{task_id}/release")
+def release(
+    task_id: uuid.UUID, session: SessionDep, principal: PrincipalDep
+) -> TaskView:
+    """Give the task back to the queue."""
+    task = _load(session, principal, task_id, lock=True)
+    return taskviews.view(session, tasks.release(session, principal, task))
+
+
+@router.post("/tasks/{task_id}/skip")
+def skip(
+    task_id: uuid.UUID, body: Skip, session: SessionDep, principal: PrincipalDep
+) -> TaskView:
+    """Set the task aside with a reason."""
+    task = _load(session, principal, task_id, lock=True)
+    return taskviews.view(session, tasks.skip(session, principal, task, body.reason))
+
+
+@router.post("/tasks/{task_id}/reopen")
+def reopen(
+    task_id: uuid.UUID, session: SessionDep, principal: PrincipalDep
+) -> TaskView:
+    """Send a finished task back to its author."""
+    task = _load(session, principal, task_id, lock=True)
+    return taskviews.view(session, tasks.reopen(session, principal, task))
+
+
+@router.post("/tasks/{task_id}/verdict")
+def judge(
+    task_id: uuid.UUID, body: Verdict, session: SessionDep, principal: PrincipalDep
+) -> TaskView:
+    """Accept the annotation under review, or send it back with a comment."""
+    review = _load(session, principal, task_id, Role.REVIEWER, lock=True)
+    annotations.judge(
+        session, principal, review, accepted=body.accept, comment=body.comment
+    )
+    return taskviews.view(session, review)
+
+
+@router.get("/tasks/{task_id}/mask")
+def starting_mask(
+    task_id: uuid.UUID,
+    session: SessionDep,
+    principal: PrincipalDep,
+    form: Form = "raw",
+) -> Response:
+    """Return what a new revision starts from: the tile's last raster, or zeros.
+
+    `X-Complete-For` names the labels it is complete for.
+    """
+    task = _load(session, principal, task_id)
+    tile = session.get_one(Tile, task.tile_id)
+    newest = drafts.newest_raster(session, tile)
+    shape = tile.h, tile.w
+    if newest is None or newest.raster is None:
+        empty = np.zeros(shape, np.uint8)
+        return masks.answer(empty, form, {"X-Complete-For": ""})
+    labels = ",".join(str(value) for value in newest.complete_for)
+    return masks.answer(unpack(newest.raster, shape), form, {"X-Complete-For": labels})
+
+
+@router.get("/tasks/{task_id}/draft")
+def get_draft(
+    task_id: uuid.UUID,
+    session: SessionDep,
+    principal: PrincipalDep,
+    form: Form = "raw",
+) -> Response:
+    """Return your unsent work; 204 if there is none (its ETag is then "0")."""
+    task = _load(session, principal, task_id)
+    draft = drafts.of(session, principal, task)
+    if draft is None:
+        return Response(status_code=204, headers={"ETag": etag(0)})
+    tile = session.get_one(Tile, task.tile_id)
+    headers = {
+        "ETag": etag(draft.version),
+        "X-Complete-For": ",".join(str(value) for value in draft.complete_for),
+        "X-Active-Seconds": str(draft.active_seconds),
+    }
+    return masks.answer(unpack(draft.raster, (tile.h, tile.w)), form, headers)
+
+
+@router.put("/tasks/{task_id}/draft", openapi_extra=masks.BODY)
+def save_draft(
+    task_id: uuid.UUID,
+    request: Request,
+    body: masks.MaskBody,
+    revision: Revision,
+    session: SessionDep,
+    principal: PrincipalDep,
+    response: Response,
+    complete_for: masks.CompleteFor = "",
+    active_seconds: masks.ActiveSeconds = None,
+) -> DraftView:
+    """Keep unsent work; If-Match names the draft it is based on, "0" for the first."""
+    task = _load(session, principal, task_id)
+    painted = _painted(session, task, request, body, complete_for, active_seconds)
+    draft = drafts.save(session, principal, task, painted, revision)
+    response.headers["ETag"] = etag(draft.version)
+    return DraftView.model_validate(draft)
+
+
+@router.post(
+    "/tasks/{task_id}/annotations",
+    status_code=status.HTTP_201_CREATED,
+    openapi_extra=masks.BODY,
+    responses={
+        202: {"description": "Kept as a late revision", "model": AnnotationView}
+    },
+)
+def submit(
+    task_id: uuid.UUID,
+    request: Request,
+    body: masks.MaskBody,
+    session: SessionDep,
+    principal: PrincipalDep,
+    response: Response,
+    complete_for: masks.CompleteFor = "all",
+    active_seconds: masks.ActiveSeconds = None,
+    prediction_id: uuid.UUID | None = None,
+) -> AnnotationView:
+    """Submit the tile's mask: raw uint8, index PNG or COCO RLE.
+
+    201 under a live lease, 202 when it is kept as a late revision.
+    """
+    task = _load(session, principal, task_id, lock=True)
+    painted = _painted(
+        session, task, request, body, complete_for, active_seconds, prediction_id
+    )
+    row = annotations.submit(session, principal, task, painted)
+    response.headers["Location"] = f"/api/v1/annotations/{row.id}"
+    if row.late:
+        response.status_code = status.HTTP_202_ACCEPTED
+    return AnnotationView.model_validate(row)
+
+
+def _load(
+    session: Session,
+    principal: Principal,
+    task_id: uuid.UUID,
+    role: Role = Role.ANNOTATOR,
+    *,
+    lock: bool = False,
+) -> Task:
+    return access.load(session, principal, Task, task_id, role, lock=lock)
+
+
+def _painted(
+    session: Session,
+    task: Task,
+    request: Request,
+    body: bytes,
+    complete_for: str,
+    active_seconds: float | None,
+    prediction_id: uuid.UUID | None = None,
+) -> Painted:
+    tile = session.get_one(Tile, task.tile_id)
+    project = session.get_one(Project, task.project_id)
+    return Painted(
+        mask=masks.decode(body, request.headers.get("content-type"), (tile.h, tile.w)),
+        complete_for=masks.complete_for(complete_for, project.schema.values),
+        active_seconds=active_seconds,
+        prediction_id=prediction_id,
+    )

@@ -1,0 +1,50 @@
+"""Score: the ranker reads nothing but tile statistics and puts the pool in order."""
+
+from pathlib import Path
+
+import numpy as np
+
+from backend.domain.errors import Conflict
+from backend.ranker import Pool, TileStatistics, rank
+from backend.schemas.loop import RankedTile, ScoreResult, ScoreWork, StoredTree
+from backend.storage import ArtifactStore, job_prefix
+from worker.segmenter import Progress, Report
+
+
+def run(
+    work: ScoreWork, store: ArtifactStore, report: Report, scratch: Path, keep: Path
+) -> ScoreResult:
+    """Rank the pool and store all statistics beside the head of the order."""
+    if not work.images:
+        raise Conflict("No image of the pool has a prediction yet.")
+    parts = []
+    for number, image in enumerate(work.images):
+        name = "tiles.npz"
+        path = scratch / f"{image.image_id}.npz"
+        store.fetch_file(f"{image.sweep.prefix}/{name}", path)
+        parts.append(TileStatistics.load(path))
+        report(Progress("Reading statistics", (number + 1) / len(work.images)))
+    statistics = TileStatistics.concatenate(parts)
+    ids = [tile for image in work.images for tile in image.tiles]
+    pool = Pool(
+        keys=tuple(str(id) for id in ids),
+        images=np.repeat(
+            np.arange(len(parts), dtype=np.int64), [len(part) for part in parts]
+        ),
+        boxes=statistics.boxes,
+        excluded=np.array([id in work.excluded for id in ids], bool),
+        statistics=statistics,
+    )
+    ranked = rank(
+        work.strategy, pool, work.query_size, work.reserve, work.seed, work.needs
+    )
+    folder = scratch / "scores"
+    folder.mkdir()
+    statistics.save(folder / "tiles.npz")
+    np.save(folder / "keys.npy", np.array(pool.keys))
+    np.save(folder / "excluded.npy", pool.excluded)
+    prefix = f"{job_prefix(work.job_id, work.fence)}/scores"
+    return ScoreResult(
+        head=tuple(RankedTile(ids[item.tile], item) for item in ranked),
+        scores=StoredTree(prefix, store.put_tree(prefix, folder)),
+    )
