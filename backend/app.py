@@ -7,14 +7,22 @@ from fastapi import FastAPI
 
 from backend.api import (
     annotations,
+    browser,
+    document,
     events,
+    exports,
     health,
     images,
+    imports,
     jobs,
+    metrics,
+    models,
     people,
     policies,
+    predictions,
     problems,
     projects,
+    queries,
     tasks,
 )
 from backend.api.idempotency import Replay, replay
@@ -27,6 +35,8 @@ from backend.storage import ArtifactStore
 PUBLIC = frozenset(
     {
         "/",
+        "/docs",
+        "/docs/{file}",
         "/healthz",
         "/readyz",
         "/metrics",
@@ -42,11 +52,19 @@ ROUTERS = (
     people.sessions,
     images.router,
     images.streams,
+    imports.router,
     tasks.router,
     annotations.router,
     jobs.router,
     policies.router,
     events.router,
+    models.router,
+    models.streams,
+    predictions.router,
+    queries.router,
+    metrics.router,
+    exports.router,
+    exports.streams,
 )
 
 
@@ -90,6 +108,10 @@ def create_app(settings: Settings) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router, prefix="/api/v1")
     app.include_router(health.router)
+    app.include_router(metrics.scrape)
+    metrics.install(app, database)
+    document.install(app)
+    app.include_router(browser.router)
     return app
 
 

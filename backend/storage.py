@@ -8,10 +8,13 @@ import hashlib
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import obstore
 from obstore.store import ObjectStore, from_url
+
+if TYPE_CHECKING:
+    from obstore import WritableFile  # exists for type checkers alone
 
 CHUNK = 8 * 2**20
 
@@ -36,6 +39,40 @@ def job_prefix(job_id: uuid.UUID, fence: int) -> str:
     return f"jobs/{job_id}/{fence}"
 
 
+class Upload:
+    """A blob that arrives in blocks; nothing is visible at its key before `close`."""
+
+    def __init__(self, store: ObjectStore, key: str) -> None:
+        self.key = key
+        self.bytes = 0
+        self._digest = hashlib.sha256()
+        # letting go of the writer is what makes obstore drop the parts written so far
+        self._writer: WritableFile | None = obstore.open_writer(store, key)
+
+    def write(self, block: bytes) -> None:
+        """Append a block."""
+        assert self._writer is not None
+        self._writer.write(block)
+        self._digest.update(block)
+        self.bytes += len(block)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of what was written so far."""
+        return self._digest.hexdigest()
+
+    def close(self) -> Entry:
+        """Make the blob visible."""
+        assert self._writer is not None
+        self._writer.close()
+        self._writer = None
+        return Entry(sha256=self.sha256, bytes=self.bytes)
+
+    def abort(self) -> None:
+        """Forget what was written; does nothing after `close`."""
+        self._writer = None
+
+
 class ArtifactStore:
     """Blobs and trees at `file://` or `s3://`."""
 
@@ -52,6 +89,10 @@ class ArtifactStore:
     def below(self, prefix: str) -> ObjectStore:
         """Return an obstore store rooted at `prefix`, for zarr."""
         return self._store_at(f"{self.url}/{prefix}")
+
+    def receive(self, key: str) -> Upload:
+        """Start a blob that arrives in blocks."""
+        return Upload(self.root, key)
 
     def put_file(self, key: str, path: Path) -> Entry:
         """Copy a local file to `key`."""

@@ -104,7 +104,7 @@ def id_of(client: TestClient) -> uuid.UUID:
 
 
 def run_jobs(app: FastAPI) -> list[Job]:
-    """Run all waiting jobs, oldest first, each as a worker's slot would; return them."""
+    """Run all waiting jobs, oldest first, each as a worker's slot would."""
     database, settings = database_of(app), app.state.settings
     runner = Runner(settings, database, app.state.store)
     ids = []

@@ -28,6 +28,9 @@ class Principal:
 
 R = TypeVar("R", bound=Row)
 
+_HIDDEN = "There is no such object, or it is not yours to see."
+"""One sentence for what is missing and what is hidden, so that nobody can tell."""
+
 
 def now() -> dt.datetime:
     """The time, in UTC."""
@@ -96,7 +99,7 @@ def require(
     """Raise NotFound to strangers and Forbidden to members whose role is too small."""
     held = role_in(session, principal, project_id)
     if held is None:
-        raise NotFound("There is no such object, or it is not yours to see.")
+        raise NotFound(_HIDDEN)
     if not held.covers(role):
         raise Forbidden(f"This needs the role {role}; yours is {held}.")
 
@@ -109,7 +112,7 @@ def project(session: DbSession, principal: Principal, key: str, role: Role) -> P
         match = Project.slug == key
     found = session.scalar(select(Project).where(match))
     if found is None:
-        raise NotFound(f"There is no project {key!r}, or it is not yours to see.")
+        raise NotFound(_HIDDEN)
     require(session, principal, found.id, role)
     return found
 
@@ -129,7 +132,7 @@ def load(
     """
     found = session.get(model, id, with_for_update=lock, populate_existing=lock)
     if found is None:
-        raise NotFound(f"There is no {model.__name__.lower()} {id}.")
+        raise NotFound(_HIDDEN)
     project_id: uuid.UUID = found.project_id  # type: ignore[attr-defined]
     require(session, principal, project_id, role)
     return found

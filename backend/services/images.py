@@ -317,6 +317,8 @@ def erase(session: Session, principal: Principal, id: uuid.UUID) -> None:
 
 def _erase_people_s_work(session: Session, image_id: uuid.UUID) -> None:
     own = select(Tile.id).where(Tile.image_id == image_id)
+    # a submit holds its tile's row: it comes before this and is erased, or after
+    session.execute(own.order_by(Tile.id).with_for_update())
     learnt_from = (
         select(TrainingSetItem.training_set_id)
         .join(Annotation, Annotation.id == TrainingSetItem.annotation_id)

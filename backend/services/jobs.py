@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 
 from sqlalchemy import ColumnElement, Select, func, or_, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Session
 
 from backend.db import publish_after_commit, ring_after_commit
@@ -331,7 +331,7 @@ def ring_waiting(session: Session) -> None:
     rows = session.execute(
         select(Job.id, Job.lane)
         .where(Job.state == JobState.QUEUED, _due(), since > func.now() - RUNG_AGAIN)
-        .distinct(Job.lane)
+        .ext(distinct_on(Job.lane))
         .order_by(Job.lane, Job.created_at)
     )
     for id, lane in rows:

@@ -4,15 +4,17 @@ import datetime as dt
 import uuid
 
 from sqlalchemy import delete, or_, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from backend.db import publish_after_commit
+from backend.domain.errors import Conflict, Invalid
 from backend.domain.events import Event, EventKind
 from backend.domain.states import ImageState, JobKind, Lane, ModelState, Split
 from backend.models import Artifact, Image, Job, ModelVersion, Prediction, Project
 from backend.schemas.loop import AnnotatedTile, StoredImage, SweepResult, SweepWork
 from backend.services import artifacts, jobs, queries
-from backend.services.access import now
+from backend.services.access import Principal, now
 
 KEPT_AFTER_SUPERSEDED = dt.timedelta(days=1)
 
@@ -47,6 +49,45 @@ def _enqueue(
         project_id=version.project_id,
         dedupe_key=dedupe_key,
         requested_by=requested_by,
+    )
+
+
+def request_images(
+    session: Session,
+    principal: Principal,
+    version: ModelVersion,
+    image_ids: list[uuid.UUID],
+) -> Job:
+    """Queue sweeps of images somebody chose, of any split.
+
+    Raises Invalid if one is not a ready image of the project, Conflict if the version
+    has no weights.
+    """
+    if version.artifact_id is None:
+        raise Conflict(
+            f"Round {version.ordinal} is {version.state} and has no weights; "
+            "choose a trained version."
+        )
+    ready = set(
+        session.scalars(
+            select(Image.id).where(
+                Image.project_id == version.project_id,
+                Image.state == ImageState.READY,
+                Image.id.in_(image_ids),
+            )
+        )
+    )
+    others = [str(id) for id in image_ids if id not in ready]
+    if others:
+        raise Invalid(
+            f"Not ready images of this project: {', '.join(others[:5])}.",
+            field="image_ids",
+        )
+    return request(
+        session,
+        version,
+        image_ids=list(dict.fromkeys(image_ids)),
+        requested_by=principal.id,
     )
 
 
@@ -167,7 +208,7 @@ def collect(session: Session) -> list[str]:
     previous = (
         select(ModelVersion.id)
         .where(ModelVersion.state == ModelState.RETIRED)
-        .distinct(ModelVersion.project_id)
+        .ext(distinct_on(ModelVersion.project_id))
         .order_by(ModelVersion.project_id, ModelVersion.retired_at.desc())
         .subquery()
     )

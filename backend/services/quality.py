@@ -1,7 +1,8 @@
 """Measured quality of model versions, read from their pooled counts."""
 
 import uuid
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -22,6 +23,24 @@ def of_version(
             .order_by(Evaluation.value)
         )
     )
+
+
+def of_versions(
+    session: Session, project: Project, version_ids: Iterable[uuid.UUID]
+) -> dict[uuid.UUID, dict[Split, dict[str, dict[str, float | None]]]]:
+    """Return the scores of versions of a project, by version and split."""
+    grouped: dict[tuple[uuid.UUID, Split], list[Evaluation]] = defaultdict(list)
+    for row in session.scalars(
+        select(Evaluation)
+        .where(Evaluation.model_version_id.in_(list(version_ids)))
+        .order_by(Evaluation.value)
+    ):
+        grouped[row.model_version_id, row.split].append(row)
+    tables: dict[uuid.UUID, dict[Split, dict[str, dict[str, float | None]]]]
+    tables = defaultdict(dict)
+    for (id, split), rows in grouped.items():
+        tables[id][split] = scores(project, rows)
+    return tables
 
 
 def counts(row: Evaluation) -> Counts:

@@ -1,0 +1,36 @@
+"""Bodies of a project's metrics."""
+
+import datetime as dt
+import uuid
+
+from pydantic import Field
+
+from backend.domain.states import ModelState
+from backend.schemas.base import View
+from backend.schemas.model import Quality
+
+
+class RoundView(View):
+    """One round: a model version, its quality and what it cost people and machines."""
+
+    model_version_id: uuid.UUID
+    round: int
+    state: ModelState
+    segmenter: str
+    quality: Quality
+    tiles: int = Field(description="Annotated tiles it learnt from.")
+    active_seconds: float | None = Field(
+        description="People's time on those tiles; null if none was measured."
+    )
+    timed_tiles: int = Field(description="Tiles whose time was measured.")
+    training_seconds: float | None
+    created_at: dt.datetime
+    promoted_at: dt.datetime | None
+
+
+class MetricsView(View):
+    """All rounds of a project, oldest first."""
+
+    project_id: uuid.UUID
+    live_round: int | None
+    rounds: list[RoundView]

@@ -1,0 +1,76 @@
+"""Bodies of trainings and model versions."""
+
+import datetime as dt
+import uuid
+from typing import Literal
+
+from pydantic import Field
+
+from backend.domain.states import ModelState, Split
+from backend.schemas.base import Body, View
+
+
+class NewTraining(Body):
+    """A training to start; what is left out comes from the project."""
+
+    segmenter: Literal["nnunet", "forest"] | None = Field(None, examples=["nnunet"])
+    steps: int | None = Field(
+        None, ge=1, le=1_000_000, description="Optimiser steps.", examples=[1500]
+    )
+    minutes: float | None = Field(
+        None, gt=0, description="Stop after so many minutes.", examples=[30]
+    )
+
+
+class Figures(View):
+    """Quality of one label from pooled pixel counts, 0..1; null where undefined."""
+
+    dice: float | None
+    iou: float | None
+    f1: float | None
+    precision: float | None
+    recall: float | None
+    ap: float | None = Field(description="Average precision of the probabilities.")
+
+
+Quality = dict[Split, dict[str, Figures]]
+"""By split and label name; `mean` is the mean over the labels that are defined."""
+
+
+class ModelView(View):
+    """A model version: what it learnt from, how good it is, whether it serves."""
+
+    id: uuid.UUID
+    project_id: uuid.UUID
+    ordinal: int = Field(description="The round.")
+    state: ModelState
+    segmenter: str
+    settings: dict[str, object]
+    metrics: dict[str, object] = Field(description="What the training said of itself.")
+    quality: Quality
+    parent_id: uuid.UUID | None
+    training_set_id: uuid.UUID
+    tiles: int = Field(description="Annotated tiles it learnt from.")
+    predictions: int = Field(description="Images it has swept.")
+    tainted_at: dt.datetime | None = Field(
+        description="When data it learnt from was withdrawn."
+    )
+    created_at: dt.datetime
+    promoted_at: dt.datetime | None
+    retired_at: dt.datetime | None
+
+
+class LessonView(View):
+    """One annotation of a TrainingSet."""
+
+    annotation_id: uuid.UUID
+    revision: int
+    tile_id: uuid.UUID
+    image_id: uuid.UUID
+    author_id: uuid.UUID | None
+    author: str | None
+    active_seconds: float | None
+    imported: bool
+    created_at: dt.datetime
+    retracted_at: dt.datetime | None
+    erased_at: dt.datetime | None
