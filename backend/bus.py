@@ -48,6 +48,9 @@ class Bus:
         client: Any = redis.asyncio.Redis.from_url(self._url, decode_responses=True)
         stream = _stream(project_id)
         try:
+            if after == "$":  # asked again, it would skip what comes between two reads
+                newest = await client.xrevrange(stream, count=1)
+                after = newest[0][0] if newest else "0"
             while True:
                 # RESP3 answers {stream: [entries]}, with None when nothing came
                 answer = await client.xread({stream: after}, count=100, block=5000)

@@ -33,7 +33,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8765, ge=0, le=65535, description="Port of the API.")
     public_url: str | None = Field(
         default=None,
-        description="Address people type, if a proxy stands in front; for links and Origin.",
+        description="Address people type if a proxy stands in front; for links.",
     )
     lanes: tuple[str, ...] = Field(
         default=("cpu", "gpu"), description="Lanes this worker serves (JSON list)."

@@ -8,7 +8,7 @@ import hashlib
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 import obstore
 from obstore.store import ObjectStore, from_url
@@ -16,17 +16,9 @@ from obstore.store import ObjectStore, from_url
 if TYPE_CHECKING:
     from obstore import WritableFile  # exists for type checkers alone
 
+from backend.schemas.stored import Entry, Manifest
+
 CHUNK = 8 * 2**20
-
-
-class Entry(TypedDict):
-    """One file of a tree's manifest."""
-
-    sha256: str
-    bytes: int
-
-
-Manifest = dict[str, Entry]
 
 
 def upload_key(project_id: uuid.UUID) -> str:

@@ -35,7 +35,7 @@ from backend.models import (
     TrainingSet,
     TrainingSetItem,
 )
-from backend.schemas.loop import StoredTree
+from backend.schemas.stored import StoredTree
 from backend.services import artifacts, jobs
 from backend.services.access import now
 from backend.storage import ArtifactStore

@@ -2,8 +2,11 @@
 
 import datetime as dt
 import io
+import threading
+import uuid
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +25,11 @@ from loop_fixtures import (
     version,
     work_off,
 )
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.db import Database
+from backend.domain.errors import Conflict
 from backend.domain.metrics import Counts
 from backend.domain.states import (
     JobKind,
@@ -313,6 +317,49 @@ def test_a_forest_never_replaces_a_network(
         assert session.get_one(ModelVersion, better).state is ModelState.REJECTED
 
 
+def test_two_promotions_at_once_leave_one_live(
+    app: FastAPI, project: str, database: Database, store: ArtifactStore
+) -> None:
+    place(database, store, project, seed=1)
+    version(database, store, project, state=ModelState.LIVE)
+    both = [version(database, store, project) for _ in range(2)]
+    start = threading.Barrier(2)
+
+    def promote(id: uuid.UUID) -> None:
+        with database.unit_of_work() as session:
+            row = session.get_one(ModelVersion, id)
+            start.wait(10)
+            models.promote(session, None, row)
+
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(promote, both))
+    with database.unit_of_work() as session:
+        states = Counter(session.scalars(select(ModelVersion.state)))
+    assert states == {ModelState.LIVE: 1, ModelState.RETIRED: 2}
+
+
+def test_promoting_the_same_version_at_once_happens_once(
+    app: FastAPI, project: str, database: Database, store: ArtifactStore
+) -> None:
+    only = version(database, store, project)
+    start = threading.Barrier(2)
+
+    def promote(_: int) -> bool:
+        try:
+            with database.unit_of_work() as session:
+                row = session.get_one(ModelVersion, only)
+                start.wait(10)
+                models.promote(session, None, row)
+        except Conflict:
+            return False
+        return True
+
+    with ThreadPoolExecutor(2) as threads:
+        assert sorted(threads.map(promote, range(2))) == [False, True]
+    with database.unit_of_work() as session:
+        assert len(session.scalars(select(Job)).all()) == 1
+
+
 def test_a_label_added_after_the_training_is_simply_never_said(
     app: FastAPI,
     admin: TestClient,
@@ -330,8 +377,6 @@ def test_a_label_added_after_the_training_is_simply_never_said(
         row = session.scalars(select(Project)).one()
         row.promotion = Promotion.MANUAL
     train(database, project)
-    with database.unit_of_work() as session:  # training and evaluation in two steps
-        session.execute(update(Job).values(max_attempts=1))
     assert run_one(database, store, tmp_path / "train") is JobKind.TRAIN
     added = admin.post(f"projects/{project}/labels", json={"name": "peroxisome"})
     assert added.status_code == 201, added.text

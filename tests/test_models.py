@@ -32,7 +32,7 @@ from backend.domain.geometry import Box
 from backend.domain.states import JobKind, ModelState, Split
 from backend.imaging.arrays import open_array
 from backend.models import Image, Job, ModelVersion
-from backend.schemas.loop import StoredTree
+from backend.schemas.stored import StoredTree
 from backend.services import exports, maps
 from backend.storage import ArtifactStore
 
@@ -338,7 +338,7 @@ def test_a_large_image_comes_at_the_level_that_fits(
 
 
 def test_a_region_is_read_without_the_rest(tmp_path: Path) -> None:
-    """A file whose other rows do not exist (a hole of 4 GiB) gives its region at once."""
+    """Of a sparse file of 4 GiB only the rows of the region are read."""
     path = tmp_path / "huge.npy"
     array = np.lib.format.open_memmap(path, "w+", np.float16, (2, 32768, 32768))
     array[1, 30000:30004, 32000:32010] = np.arange(40).reshape(4, 10)

@@ -489,3 +489,20 @@ def test_the_database_itself_refuses_wrong_states(
                 tile_id=test_tile.id,
             )
         )
+
+
+def test_nothing_of_a_deleted_image_comes_back(
+    admin: TestClient, annotator: TestClient, served: str
+) -> None:
+    task = claimed(annotator, served)[0]
+    gone = admin.delete(f"images/{task['tile']['image_id']}")
+    assert gone.status_code == 204, gone.text
+    late = submit(annotator, task, mask())
+    draft = annotator.put(
+        f"tasks/{task['id']}/draft",
+        content=mask().tobytes(),
+        headers={"If-Match": '"0"'},
+    )
+    assert (late.status_code, draft.status_code) == (409, 409)
+    assert "deleted" in late.json()["detail"]
+    assert claimed(annotator, served) == []

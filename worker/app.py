@@ -6,6 +6,8 @@
 A worker consumes the queues of the lanes it serves (CISTERNA_LANES), and `tick`.
 """
 
+import logging
+
 from celery import Celery
 
 from backend.broker import celery_app
@@ -25,6 +27,9 @@ def create_worker(settings: Settings) -> Celery:
     )
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     app.conf.beat_schedule_filename = str(settings.data_dir.absolute() / "beat")
+    # every tick and ring would be two lines; the runner tells of the jobs themselves
+    for chatty in ("celery.app.trace", "celery.worker.strategy"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     register(app, settings)
     return app
 

@@ -40,12 +40,12 @@ class Report(Protocol):
         ...
 
 
-class Stop(Exception):  # noqa: N818 - not an error: somebody asked
+class Stop(Exception):
     """The job was cancelled, lost its lease or the worker shuts down."""
 
 
 class SegmenterError(Exception):
-    """A child failed; the text is fit for a person, `retryable` says if trying again helps."""
+    """A child failed; the text is fit for a person."""
 
     def __init__(self, text: str, *, retryable: bool) -> None:
         super().__init__(text)
@@ -57,7 +57,7 @@ class ImageData:
     """One image's pixels on local disk.
 
     `path` is a .npy file (height, width) uint8 or uint16, readable as a memmap.
-    `mean` and `sd` are of the whole image in grey values. `pixel_nm` is None if unknown.
+    `mean` and `sd` are of the whole image in grey values; `pixel_nm` None if unknown.
     """
 
     id: str
@@ -118,7 +118,7 @@ class TrainedModel:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """What one pass over an image left in a folder; all arrays on the image's own pixels.
+    """What one pass over an image left in a folder, on the image's own pixels.
 
     `labels.npy`        (height, width) uint8 decided label values, 0 background
     `probabilities.npy` (labels + 1, height, width) uint8, mean probability x 255,
@@ -144,16 +144,17 @@ class Segmenter(Protocol):
         budget: Budget,
         report: Report,
     ) -> TrainedModel:
-        """Train into the folder `into`; resumes by itself if `into` holds a checkpoint.
+        """Train into the folder `into`, on from the checkpoint it may hold.
 
-        `start_from` is another model's folder for a warm start. Raises SegmenterError, Stop.
+        `start_from` is another model's folder for a warm start. Raises SegmenterError
+        and Stop.
         """
         ...
 
     def predict(
         self, model: Path, image: ImageData, tile: int, into: Path, report: Report
     ) -> Sweep:
-        """Sweep one image; `tile` is the edge of the project's tile grid in pixels."""
+        """Sweep one image; `tile` is the edge of the project's tiles in pixels."""
         ...
 
     def close(self) -> None:

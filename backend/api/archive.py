@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from fastapi.responses import StreamingResponse
 
-from backend.schemas.loop import StoredTree
+from backend.schemas.stored import StoredTree
 from backend.storage import ArtifactStore
 
 

@@ -40,11 +40,12 @@ router = guarded("images")
 streams = streaming("images")
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
+_FILE = {**_BINARY, "example": "the bytes of a .tif or .png file"}
 RAW_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "description": "The bytes of a PNG or TIFF file, as they are.",
-        "content": {"application/octet-stream": _BINARY, "image/*": _BINARY},
+        "content": {"application/octet-stream": _FILE, "image/*": _FILE},
     }
 }
 
@@ -53,6 +54,7 @@ RAW_BODY: dict[str, Any] = {
     "/projects/{project}/images",
     status_code=status.HTTP_202_ACCEPTED,
     openapi_extra=RAW_BODY,
+    responses={200: {"description": "These bytes are here already under this name"}},
 )
 async def upload_image(
     project: Key,

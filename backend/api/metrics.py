@@ -61,17 +61,29 @@ class Latency:
             return
         began = time.perf_counter()
 
+        def observe(status: int) -> None:
+            # the template (below /api/v1), never the path with its ids
+            route = getattr(scope.get("route"), "path", "none")
+            method = scope["method"] if scope["method"] in METHODS else "other"
+            self._histogram.labels(
+                method=method, route=route, status=f"{status // 100}xx"
+            ).observe(time.perf_counter() - began)
+
+        started = False
+
         async def watched(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
-                # the template, never the path: ids would make endless series
-                route = getattr(scope.get("route"), "path", "none")
-                method = scope["method"] if scope["method"] in METHODS else "other"
-                self._histogram.labels(
-                    method=method, route=route, status=f"{message['status'] // 100}xx"
-                ).observe(time.perf_counter() - began)
+                started = True
+                observe(message["status"])
             await send(message)
 
-        await self._app(scope, receive, watched)
+        try:
+            await self._app(scope, receive, watched)
+        except Exception:
+            if not started:  # the answer is made further out
+                observe(500)
+            raise
 
 
 def install(app: FastAPI, database: Database) -> None:

@@ -6,7 +6,7 @@ import uuid
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 from starlette.exceptions import HTTPException
@@ -120,6 +120,14 @@ def database_problem(request: Request, error: Exception) -> JSONResponse:
         return domain_problem(
             request,
             errors.Conflict("This collides with something that exists already."),
+        )
+    if isinstance(error, DataError):
+        return domain_problem(
+            request,
+            errors.Invalid(
+                "A value cannot be stored: text must not hold NUL characters, and "
+                "numbers must lie in their range."
+            ),
         )
     if isinstance(error, OperationalError | PoolTimeout):
         return domain_problem(

@@ -1,4 +1,4 @@
-"""Events: hints that something changed. PostgreSQL is the truth; an event says what to refetch."""
+"""Events: hints that something changed; they say what to fetch again."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, order=True)
 class Box:
-    """A half-open rectangle in pixels of pyramid level 0: rows y..y+h, columns x..x+w."""
+    """A half-open rectangle of level 0 pixels: rows y..y+h, columns x..x+w."""
 
     y: int
     x: int
@@ -33,7 +33,7 @@ class Box:
         return self.y + self.h / 2, self.x + self.w / 2
 
     def grown(self, margin: int, height: int, width: int) -> "Box":
-        """Return the box with `margin` pixels added on each side, clipped to the image."""
+        """Return the box with `margin` more on each side, clipped to the image."""
         top, left = max(0, self.y - margin), max(0, self.x - margin)
         bottom = min(height, self.y + self.h + margin)
         right = min(width, self.x + self.w + margin)
@@ -46,7 +46,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class TileGrid:
-    """The fixed grid of square tiles over an image; edge tiles are smaller, never padded."""
+    """The fixed grid of square tiles of an image; edge tiles are smaller."""
 
     height: int
     width: int

@@ -44,6 +44,7 @@ class EmbeddedValkey(Program):
             "save": "",  # the append-only file is enough
             "maxmemory-policy": "noeviction",
             "daemonize": "no",
+            "loglevel": "warning",
         }
         options = [part for name in settings for part in (f"--{name}", settings[name])]
         super().__init__(data_dir, "valkey", [str(_binary()), *options])

@@ -4,7 +4,8 @@ import uuid
 from dataclasses import dataclass
 
 from backend.domain.labels import LabelSchema
-from backend.schemas.loop import AnnotatedTile, StoredImage, StoredTree
+from backend.schemas.loop import AnnotatedTile
+from backend.schemas.stored import StoredImage, StoredTree
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,14 @@ import uuid
 from dataclasses import dataclass
 
 from backend.domain.states import PixelSource
-from backend.schemas.loop import StoredTree
+from backend.schemas.stored import StoredTree
 
 
 @dataclass(frozen=True, slots=True)
 class IngestWork:
     """One uploaded file.
 
-    `original` is the key of its bytes, `pixel_nm` the stated pixel size if there is one.
+    `original` is the key of its bytes, `pixel_nm` the stated pixel size, if any.
     """
 
     job_id: uuid.UUID

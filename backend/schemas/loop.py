@@ -8,30 +8,7 @@ from backend.domain.geometry import Box
 from backend.domain.labels import LabelSchema
 from backend.domain.metrics import Counts
 from backend.domain.states import Split
-from backend.ranker import ClassNeed, Ranked
-from backend.storage import Manifest
-
-
-@dataclass(frozen=True, slots=True)
-class StoredImage:
-    """An ingested image and where its pyramid lies."""
-
-    id: uuid.UUID
-    name: str
-    pyramid: str
-    height: int
-    width: int
-    mean: float
-    sd: float
-    pixel_nm: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class StoredTree:
-    """A stored folder: its prefix and the manifest of its files."""
-
-    prefix: str
-    manifest: Manifest
+from backend.schemas.stored import StoredImage, StoredTree
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,15 +121,19 @@ class ScoreWork:
     schema: LabelSchema
     images: tuple[PoolImage, ...]
     excluded: frozenset[uuid.UUID]
-    needs: tuple[ClassNeed, ...] = ()
+    validation: tuple[Measured, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class RankedTile:
-    """One rank of a Query's head."""
+    """One rank of a Query's head; see backend.ranker.Ranked."""
 
     tile_id: uuid.UUID
-    ranked: Ranked
+    rank: int
+    score: float
+    component: str
+    parts: dict[str, float]
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

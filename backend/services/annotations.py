@@ -102,6 +102,7 @@ def submit(
         )
     project = session.get_one(Project, task.project_id)
     tile = session.get_one(Tile, task.tile_id, with_for_update=True)
+    refuse_deleted(session, tile)
     masks.validate(painted.mask, tile.box, project.schema, painted.complete_for)
     late = not tasks.held_by(task, principal)
     row = _store(session, principal, task, tile, painted, late=late)
@@ -125,6 +126,16 @@ def submit(
     if own:
         tasks.announce(session, task)
     return row
+
+
+def refuse_deleted(session: Session, tile: Tile) -> None:
+    """Raise Conflict if the tile's image is gone: its donor may have withdrawn consent.
+
+    Erasing an image takes the rows of its tiles, so hold the tile's row to be safe.
+    """
+    image = session.get_one(Image, tile.image_id, populate_existing=True)
+    if image.state is ImageState.DELETED:
+        raise Conflict("The image of this tile was deleted; nothing of it is kept.")
 
 
 def _store(

@@ -8,9 +8,9 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from backend.models import Artifact, Image
-from backend.schemas.loop import StoredImage, StoredTree
+from backend.schemas.stored import Manifest, StoredImage, StoredTree
 from backend.services.access import now
-from backend.storage import ArtifactStore, Manifest
+from backend.storage import ArtifactStore
 
 
 def add_tree(session: Session, project_id: uuid.UUID, tree: StoredTree) -> Artifact:

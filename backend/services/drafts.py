@@ -7,7 +7,7 @@ from backend.domain import masks
 from backend.domain.errors import Conflict, Stale
 from backend.models import Annotation, Draft, Project, Task, TaskHolder, Tile
 from backend.services.access import Principal, now
-from backend.services.annotations import Painted
+from backend.services.annotations import Painted, refuse_deleted
 
 
 def of(session: Session, principal: Principal, task: Task) -> Draft | None:
@@ -26,7 +26,8 @@ def save(
     if session.get(TaskHolder, (task.id, principal.id)) is None:
         raise Conflict("You never claimed this task; claim it before drawing on it.")
     project = session.get_one(Project, task.project_id)
-    tile = session.get_one(Tile, task.tile_id)
+    tile = session.get_one(Tile, task.tile_id, with_for_update=True)
+    refuse_deleted(session, tile)
     masks.validate(painted.mask, tile.box, project.schema, painted.complete_for)
     draft = of(session, principal, task)
     current = draft.version if draft else 0

@@ -9,7 +9,7 @@ from backend.domain.errors import Conflict
 from backend.domain.states import JobKind, JobState, Lane, Split
 from backend.models import Job, Project
 from backend.schemas.export import Exported, ExportWork
-from backend.schemas.loop import StoredTree
+from backend.schemas.stored import StoredTree
 from backend.services import annotations, artifacts, audit, jobs
 from backend.services.access import Principal
 

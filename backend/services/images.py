@@ -38,9 +38,10 @@ from backend.models import (
 )
 from backend.schemas.image import ImageEdit, NewImage
 from backend.schemas.ingest import Ingested, IngestWork
-from backend.services import artifacts, audit, jobs, queries
+from backend.schemas.stored import Entry
+from backend.services import artifacts, audit, jobs, models, predictions, queries
 from backend.services.access import Principal, now
-from backend.storage import ArtifactStore, Entry
+from backend.storage import ArtifactStore
 
 MAX_REGION_PIXELS = 2**24
 _START = "start"
@@ -232,6 +233,9 @@ def conclude(session: Session, job: Job, result: Ingested) -> None:
     )
     _announce(session, image)
     _start_if_idle(session, image, job)
+    live = models.live(session, image.project_id)
+    if live is not None and image.split is not Split.NONE:
+        predictions.go_on(session, live)
 
 
 def on_failure(session: Session, job: Job) -> None:

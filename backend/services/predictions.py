@@ -12,7 +12,8 @@ from backend.domain.errors import Conflict, Invalid
 from backend.domain.events import Event, EventKind
 from backend.domain.states import ImageState, JobKind, Lane, ModelState, Split
 from backend.models import Artifact, Image, Job, ModelVersion, Prediction, Project
-from backend.schemas.loop import AnnotatedTile, StoredImage, SweepResult, SweepWork
+from backend.schemas.loop import AnnotatedTile, SweepResult, SweepWork
+from backend.schemas.stored import StoredImage
 from backend.services import artifacts, jobs, queries
 from backend.services.access import Principal, now
 

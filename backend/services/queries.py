@@ -33,8 +33,8 @@ from backend.models import (
     Task,
     Tile,
 )
-from backend.ranker import Measured, Pool, Ranked, class_needs, rank
-from backend.schemas.loop import PoolImage, RankedTile, ScoreResult, ScoreWork
+from backend.ranker import Pool, rank
+from backend.schemas.loop import Measured, PoolImage, RankedTile, ScoreResult, ScoreWork
 from backend.services import artifacts, audit, jobs, quality
 from backend.services.access import Principal, now
 
@@ -108,14 +108,7 @@ def prepare(session: Session, job: Job) -> ScoreWork:
     outside = session.scalars(
         select(Tile.id).where(Tile.project_id == project.id, Tile.split != Split.POOL)
     )
-    measured = {
-        row.value: Measured(
-            recall=quality.counts(row).recall,
-            dice=quality.counts(row).dice,
-            tiles=row.tiles,
-        )
-        for row in quality.of_version(session, version.id, Split.VALIDATION)
-    }
+    measured = quality.of_version(session, version.id, Split.VALIDATION)
     return ScoreWork(
         job_id=job.id,
         fence=job.fence,
@@ -126,7 +119,16 @@ def prepare(session: Session, job: Job) -> ScoreWork:
         schema=project.schema,
         images=tuple(images),
         excluded=frozenset(excluded(session, project.id) | set(outside)),
-        needs=class_needs(project.schema, measured),
+        validation=tuple(
+            Measured(
+                split=row.split,
+                value=row.value,
+                counts=quality.counts(row),
+                tiles=row.tiles,
+                average_precision=row.average_precision,
+            )
+            for row in measured
+        ),
     )
 
 
@@ -186,7 +188,14 @@ def request_start(session: Session, project: Project) -> Query | None:
         state=QueryState.SUPERSEDED,
     )
     _add_head(
-        session, query, [RankedTile(tiles[item.tile].id, item) for item in ranked]
+        session,
+        query,
+        [
+            RankedTile(
+                tiles[r.tile].id, r.rank, r.score, r.component, r.parts, r.reason
+            )
+            for r in ranked
+        ],
     )
     make_live(session, query)
     return query
@@ -237,17 +246,14 @@ def choose(
     )
     head = [
         RankedTile(
-            id,
-            Ranked(
-                tile=number,
-                rank=number + 1,
-                score=0.0,
-                component="chosen",
-                parts={},
-                reason=f"Chosen by {principal.name}.",
-            ),
+            tile_id=id,
+            rank=rank_,
+            score=0.0,
+            component="chosen",
+            parts={},
+            reason=f"Chosen by {principal.name}.",
         )
-        for number, id in enumerate(tile_ids)
+        for rank_, id in enumerate(tile_ids, start=1)
     ]
     _add_head(session, query, head)
     make_live(session, query, TaskSource.CHOSEN)
@@ -358,11 +364,11 @@ def _add_head(session: Session, query: Query, head: Sequence[RankedTile]) -> Non
     session.add_all(
         QueryTile(
             query_id=query.id,
-            rank=item.ranked.rank,
+            rank=item.rank,
             tile_id=item.tile_id,
-            score=item.ranked.score,
-            parts={"component": item.ranked.component, **item.ranked.parts},
-            reason=item.ranked.reason,
+            score=item.score,
+            parts={"component": item.component, **item.parts},
+            reason=item.reason,
         )
         for item in head
     )

@@ -29,7 +29,8 @@ from backend.models import (
     TrainingSet,
     TrainingSetItem,
 )
-from backend.schemas.loop import AnnotatedTile, StoredTree, TrainResult, TrainWork
+from backend.schemas.loop import AnnotatedTile, TrainResult, TrainWork
+from backend.schemas.stored import StoredTree
 from backend.services import annotations, artifacts, audit, evaluations, jobs
 from backend.services.access import Principal
 

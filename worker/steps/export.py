@@ -22,7 +22,8 @@ from backend.domain.labels import UNKNOWN, LabelSchema
 from backend.domain.masks import Raster, training_target, unpack
 from backend.domain.states import Split
 from backend.schemas.export import Exported, ExportWork
-from backend.schemas.loop import AnnotatedTile, StoredImage, StoredTree
+from backend.schemas.loop import AnnotatedTile
+from backend.schemas.stored import StoredImage, StoredTree
 from backend.storage import ArtifactStore, job_prefix
 from worker.segmenter import Progress, Report
 from worker.steps.train import local_image

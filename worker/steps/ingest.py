@@ -6,7 +6,7 @@ from backend.domain.states import PixelSource
 from backend.imaging.limits import ImageHeader
 from backend.imaging.readers import inspect
 from backend.schemas.ingest import Ingested, IngestWork
-from backend.schemas.loop import StoredTree
+from backend.schemas.stored import StoredTree
 from backend.storage import ArtifactStore, job_prefix
 from worker.child import Child, Limits
 from worker.segmenter import Progress, Report

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from backend.schemas.loop import StoredTree, SweepResult, SweepWork, SweptImage
+from backend.schemas.loop import SweepResult, SweepWork, SweptImage
+from backend.schemas.stored import StoredTree
 from backend.storage import ArtifactStore, job_prefix
 from worker.segmenter import Progress, Report, Sweep
 from worker.segmenters import segmenter

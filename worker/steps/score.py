@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
+from backend import ranker
 from backend.domain.errors import Conflict
-from backend.ranker import Pool, TileStatistics, rank
-from backend.schemas.loop import RankedTile, ScoreResult, ScoreWork, StoredTree
+from backend.ranker import Pool, TileStatistics, class_needs, rank
+from backend.schemas.loop import RankedTile, ScoreResult, ScoreWork
+from backend.schemas.stored import StoredTree
 from backend.storage import ArtifactStore, job_prefix
 from worker.segmenter import Progress, Report
 
@@ -35,8 +37,17 @@ def run(
         excluded=np.array([id in work.excluded for id in ids], bool),
         statistics=statistics,
     )
+    measured = {
+        row.value: ranker.Measured(row.counts.recall, row.counts.dice, row.tiles)
+        for row in work.validation
+    }
     ranked = rank(
-        work.strategy, pool, work.query_size, work.reserve, work.seed, work.needs
+        work.strategy,
+        pool,
+        work.query_size,
+        work.reserve,
+        work.seed,
+        class_needs(work.schema, measured),
     )
     folder = scratch / "scores"
     folder.mkdir()
@@ -45,6 +56,9 @@ def run(
     np.save(folder / "excluded.npy", pool.excluded)
     prefix = f"{job_prefix(work.job_id, work.fence)}/scores"
     return ScoreResult(
-        head=tuple(RankedTile(ids[item.tile], item) for item in ranked),
+        head=tuple(
+            RankedTile(ids[r.tile], r.rank, r.score, r.component, r.parts, r.reason)
+            for r in ranked
+        ),
         scores=StoredTree(prefix, store.put_tree(prefix, folder)),
     )

@@ -8,13 +8,8 @@ import numpy as np
 from backend.domain.labels import LabelSchema
 from backend.domain.masks import training_target, unpack
 from backend.imaging.pyramid import copy_level0
-from backend.schemas.loop import (
-    AnnotatedTile,
-    StoredImage,
-    StoredTree,
-    TrainResult,
-    TrainWork,
-)
+from backend.schemas.loop import AnnotatedTile, TrainResult, TrainWork
+from backend.schemas.stored import StoredImage, StoredTree
 from backend.storage import ArtifactStore, job_prefix
 from worker.segmenter import (
     Budget,
