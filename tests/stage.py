@@ -54,16 +54,15 @@ class Stage:
     ) -> None:
         self.services, self.at = services, at
         self.port = free_port()
-        self._translated = translated
+        self.translated = translated
 
     def environment(self, name: str) -> dict[str, str]:
         """The service's environment with the addresses that hold here."""
         given = {
-            key: self._translated.get(key, value)
+            key: self.translated.get(key, value)
             for key, value in self.services[name]["environment"].items()
         }
         kept = {k: v for k, v in os.environ.items() if not k.startswith("CISTERNA_")}
-        # celery counts a terminal's columns and pytest's own settings travel too
         return {**kept, **given, "HOME": str(self.at), "OMP_NUM_THREADS": "1"}
 
     def command(self, words: list[str]) -> list[str]:

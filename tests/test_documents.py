@@ -8,12 +8,10 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-import click
 import pytest
 import typer
 import yaml
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from PIL import Image
 from stage import DEPLOY, ROOT, Stage, wait
@@ -100,21 +98,20 @@ def test_commands_and_their_options_exist(document_path: Path) -> None:
         if not words or words[0] != "cisterna":
             continue
         command, rest = root, words[1:]
-        context = click.Context(root)
-        while rest and isinstance(command, click.Group):
-            found = command.get_command(context, rest.pop(0))
-            assert found is not None, line
-            command = found
+        while rest and hasattr(command, "commands"):
+            name = rest.pop(0)
+            assert name in command.commands, line
+            command = command.commands[name]
         known = {o for p in command.params for o in (*p.opts, *p.secondary_opts)}
         assert {word for word in rest if word.startswith("--")} <= known, line
 
 
 def test_make_targets_exist() -> None:
-    targets = set(re.findall(r"^(\w[\w-]*):", (ROOT / "Makefile").read_text(), 8))
+    targets = set(re.findall(r"^(\w[\w-]*):", (ROOT / "Makefile").read_text(), re.M))
     named = {
         target
         for path in DOCUMENTS
-        for target in re.findall(r"(?:^|`)make (\w+)", path.read_text(), 8)
+        for target in re.findall(r"(?:^|`)make (\w+)", path.read_text(), re.M)
     }
     assert named >= {"demo", "test", "up"}
     assert named <= targets
@@ -140,7 +137,7 @@ def test_routes_of_the_guide_exist(app: FastAPI) -> None:
         assert_known("POST" if sends else "GET", f"/api/v1{path}")
     for path in (GUIDE / name for name in ("admins.md", "scripting.md")):
         for route in re.findall(r"`GET (/[^`]+)`", path.read_text()):
-            if not any(isinstance(r, APIRoute) and r.path == route for r in app.routes):
+            if ("GET", re.compile(route + "$")) not in routes:
                 assert_known("GET", f"/api/v1{route}")
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 BACKGROUND = 0
 UNKNOWN = 255
+RESERVED = frozenset({"background", "ignore", "mean", "unknown"})
+"""Names that exports and tables of figures use for themselves."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,15 @@ from backend.models import (
 from backend.schemas.image import ImageEdit, NewImage
 from backend.schemas.ingest import Ingested, IngestWork
 from backend.schemas.stored import Entry
-from backend.services import artifacts, audit, jobs, models, predictions, queries
+from backend.services import (
+    artifacts,
+    audit,
+    exports,
+    jobs,
+    models,
+    predictions,
+    queries,
+)
 from backend.services.access import Principal, now
 from backend.storage import ArtifactStore
 
@@ -306,6 +314,7 @@ def erase(session: Session, principal: Principal, id: uuid.UUID) -> None:
     for job in pending:
         jobs.cancel(session, principal, job)
     _erase_people_s_work(session, id)
+    exports.forget(session, image.project_id)
     audit.record(
         session,
         principal,

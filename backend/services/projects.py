@@ -7,7 +7,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from backend.domain.errors import Conflict, Invalid
-from backend.domain.labels import PRESETS
+from backend.domain.labels import PRESETS, RESERVED
 from backend.domain.states import Role
 from backend.models import Label, Membership, Project
 from backend.ranker import STRATEGIES
@@ -98,6 +98,8 @@ def edit_label(
     if label is None:
         raise Invalid(f"The project has no label {value}.", field="value")
     changes = body.model_dump(exclude_none=True)
+    if body.name is not None:
+        _check_name(body.name)
     if any(other.name == body.name for other in row.labels if other.value != value):
         raise Conflict(f"There is a label {body.name!r} already.", field="name")
     for name, change in changes.items():
@@ -117,6 +119,7 @@ def _add(row: Project, body: NewLabel) -> Label:
         value = max(taken, default=0) + 1
     if value in taken or value > 254:
         raise Conflict(f"Label value {value} is not free.", field="value")
+    _check_name(body.name)
     if any(label.name == body.name for label in row.labels):
         raise Conflict(f"There is a label {body.name!r} already.", field="name")
     label = Label(
@@ -128,6 +131,14 @@ def _add(row: Project, body: NewLabel) -> Label:
     )
     row.labels.append(label)
     return label
+
+
+def _check_name(name: str) -> None:
+    if name.lower() in RESERVED:
+        raise Invalid(
+            f"{name!r} means something else here already; choose another name.",
+            field="name",
+        )
 
 
 def _check_strategy(name: str) -> None:
