@@ -1,0 +1,285 @@
+"""Annotated tiles as nnU-Net's preprocessed cases.
+
+A case is a tile with a margin of one patch, cut from its image after normalisation and
+resampling, so that training sees what prediction sees. Pixels nobody annotated are
+*ignore*. Only this module renumbers label values.
+"""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from math import sqrt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from nnunetv2.training.dataloading.nnunet_dataset import (
+    comp_blosc2_params,
+    nnUNetDatasetBlosc2,
+)
+from numpy.typing import NDArray
+
+from backend.domain.geometry import Box
+from backend.domain.labels import BACKGROUND, UNKNOWN
+from worker.nnunet.planner import CONFIGURATION, DATASET, describe_dataset
+from worker.nnunet.resampling import WorkingImage
+from worker.segmenter import SegmenterError, TrainingData, TrainingTile
+
+_LOCATIONS = 10_000  # pixels remembered per class and case; as many as nnU-Net keeps
+
+
+@dataclass(frozen=True, slots=True)
+class Numbering:
+    """Label values as nnU-Net wants them: background 0, labels 1..C, ignore C + 1."""
+
+    values: tuple[int, ...]
+
+    @property
+    def ignore(self) -> int:
+        """The number of pixels that are never learnt from."""
+        return len(self.values) + 1
+
+    @property
+    def annotated(self) -> tuple[int, ...]:
+        """nnU-Net's key for all annotated pixels in `class_locations`."""
+        return (-1, *range(self.ignore))
+
+    def encode(self, target: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Turn label values into numbers; refuses a value outside the schema."""
+        table = np.full(256, 255, np.uint8)
+        table[[BACKGROUND, *self.values]] = range(self.ignore)
+        table[UNKNOWN] = self.ignore
+        numbers = table[target]
+        if (numbers == 255).any():
+            strange = sorted({int(v) for v in np.unique(target[numbers == 255])})
+            raise SegmenterError(
+                f"An annotation holds the values {strange}, which no label of the "
+                "project has; retract it or add the labels.",
+                retryable=False,
+            )
+        return numbers
+
+    def decode(self, numbers: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Turn numbers 0..C into label values."""
+        return np.array([BACKGROUND, *self.values], np.uint8)[numbers]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One line of the manifest: what a case of the dataset was made from."""
+
+    identifier: str
+    annotation_id: str
+    image_id: str
+    box: Box
+    labelled: int
+    """Working pixels of the tile that carry a label or background."""
+    learnt: bool
+    """False for validation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A dataset on disk and the manifest it was made from."""
+
+    folder: Path
+    cases: tuple[Case, ...]
+
+    def identifiers(self, *, learnt: bool) -> list[str]:
+        """Return the cases to learn from, or to monitor, in order of identifier."""
+        return sorted(c.identifier for c in self.cases if c.learnt is learnt)
+
+    def weights(self) -> NDArray[np.float64]:
+        """Return how often to draw each case to learn from, summing to 1.
+
+        In proportion to the root of the labelled area: a sliver at an image's edge is
+        drawn less often than a full tile, yet more often per pixel.
+        """
+        area = {c.identifier: sqrt(c.labelled) for c in self.cases}
+        weights = np.array([area[i] for i in self.identifiers(learnt=True)], float)
+        weights /= weights.sum()
+        return weights
+
+
+def refuse_hopeless(data: TrainingData) -> None:
+    """Raise SegmenterError if no network could learn from these annotations."""
+    if not data.tiles:
+        raise SegmenterError(
+            "There is no annotated tile to train on; annotate one first.",
+            retryable=False,
+        )
+    seen: set[int] = set()
+    for tile in data.tiles:
+        seen |= set(np.unique(_load_target(tile)).tolist())
+    seen.discard(UNKNOWN)
+    if not seen:
+        raise SegmenterError(
+            "Every annotated pixel is marked unknown; label or clear some pixels.",
+            retryable=False,
+        )
+    if len(seen) == 1:
+        raise SegmenterError(
+            f"All annotated pixels have the same value ({seen.pop()}); annotate a tile "
+            "that shows both a label and something else.",
+            retryable=False,
+        )
+
+
+def build(data: TrainingData, preprocessed: Path, patch: tuple[int, int]) -> Dataset:
+    """Write the dataset afresh: cases, dataset.json, manifest and split.
+
+    A tile whose pixels are all unknown teaches nothing and gets no case.
+    """
+    base = preprocessed / DATASET
+    folder = base / f"nnUNetPlans_{CONFIGURATION}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    numbering = Numbering(data.schema.values)
+    jobs = [(tile, True) for tile in data.tiles]
+    jobs += [(tile, False) for tile in data.validation]
+    cases = []
+    for number, (tile, learnt) in enumerate(jobs):
+        identifier = f"tile_{number:05d}"
+        others = data.tiles if learnt else ()
+        labelled = _write_case(
+            folder / identifier, data, tile, others, numbering, patch
+        )
+        if labelled:
+            cases.append(
+                Case(
+                    identifier=identifier,
+                    annotation_id=tile.annotation_id,
+                    image_id=tile.image_id,
+                    box=tile.box,
+                    labelled=labelled,
+                    learnt=learnt,
+                )
+            )
+    dataset = Dataset(folder, tuple(cases))
+    learn, monitor = (dataset.identifiers(learnt=value) for value in (True, False))
+    described = describe_dataset(data.schema, len(learn))
+    (base / "dataset.json").write_text(json.dumps(described, indent=2))
+    # Never reused from an earlier training: a stale split would hide new annotations.
+    split = [{"train": learn, "val": monitor}]
+    (base / "splits_final.json").write_text(json.dumps(split, indent=2))
+    return dataset
+
+
+def check_complete(
+    dataset: Dataset, split: Sequence[str], loader: Sequence[str]
+) -> None:
+    """Raise unless manifest, split and loader name exactly the same training cases."""
+    manifest = dataset.identifiers(learnt=True)
+    if not manifest == sorted(split) == sorted(loader):
+        raise SegmenterError(
+            f"{len(manifest)} annotated tiles were prepared, but the split names "
+            f"{len(split)} and the loader {len(loader)}; this is a defect, report it.",
+            retryable=False,
+        )
+
+
+def manifest_of(dataset: Dataset) -> list[dict[str, Any]]:
+    """Return the manifest as plain values."""
+    return [asdict(case) for case in dataset.cases]
+
+
+def _write_case(
+    path: Path,
+    data: TrainingData,
+    tile: TrainingTile,
+    others: Sequence[TrainingTile],
+    numbering: Numbering,
+    patch: tuple[int, int],
+) -> int:
+    """Write one case and return how many of the tile's pixels are labelled.
+
+    Labels of neighbouring tiles fill the margin; patches are drawn by the tile's own.
+    """
+    image = WorkingImage.open(data.images[tile.image_id], data.working_nm)
+    own = image.box(tile.box)
+    region = own.grown(max(patch), *image.shape)
+    target = np.full((region.h, region.w), numbering.ignore, np.uint8)
+    for other in (*others, tile):
+        if other.image_id == tile.image_id:
+            _paint(target, region, image, other, numbering)
+    inside = np.zeros(target.shape, bool)
+    top, left = own.y - region.y, own.x - region.x
+    inside[top : top + own.h, left : left + own.w] = True
+    mine = inside & (target != numbering.ignore)
+    if not mine.any():
+        return 0
+    properties = {
+        "spacing": [999.0, 1.0, 1.0],
+        "class_locations": _locations(target, mine, numbering),
+        "tile": (top, left, own.h, own.w),
+    }
+    pixels = image.read(region)[None, None]
+    numbers = target.astype(np.int16)[None, None]
+    blocks, chunks = comp_blosc2_params(pixels.shape, patch, pixels.itemsize)
+    blocks_seg, chunks_seg = comp_blosc2_params(numbers.shape, patch, numbers.itemsize)
+    nnUNetDatasetBlosc2.save_case(
+        pixels,
+        numbers,
+        properties,
+        str(path),
+        chunks=chunks,
+        blocks=blocks,
+        chunks_seg=chunks_seg,
+        blocks_seg=blocks_seg,
+    )
+    return int(mine.sum())
+
+
+def _paint(
+    target: NDArray[np.uint8],
+    region: Box,
+    image: WorkingImage,
+    tile: TrainingTile,
+    numbering: Numbering,
+) -> None:
+    """Write a tile's numbers where it meets the region."""
+    rows, columns = image.nearest(region)
+    within_rows = np.flatnonzero(
+        (rows >= tile.box.y) & (rows < tile.box.y + tile.box.h)
+    )
+    within_columns = np.flatnonzero(
+        (columns >= tile.box.x) & (columns < tile.box.x + tile.box.w)
+    )
+    if not len(within_rows) or not len(within_columns):
+        return
+    numbers = numbering.encode(_load_target(tile))
+    numbers = numbers[
+        np.ix_(rows[within_rows] - tile.box.y, columns[within_columns] - tile.box.x)
+    ]
+    target[np.ix_(within_rows, within_columns)] = numbers
+
+
+def _locations(
+    target: NDArray[np.uint8], mine: NDArray[np.bool_], numbering: Numbering
+) -> dict[int | tuple[int, ...], NDArray[np.int32]]:
+    """Return (n, 4) positions (channel, 0, y, x) per label and for all annotated."""
+    random = np.random.default_rng(1234)
+    masks: dict[int | tuple[int, ...], NDArray[np.bool_]] = {
+        number: mine & (target == number) for number in range(1, numbering.ignore)
+    }
+    masks[numbering.annotated] = mine
+    found: dict[int | tuple[int, ...], NDArray[np.int32]] = {}
+    for key, mask in masks.items():
+        places = np.argwhere(mask)
+        if len(places) > _LOCATIONS:
+            places = random.choice(places, _LOCATIONS, replace=False)
+        zeros = np.zeros((len(places), 2), np.int32)
+        found[key] = np.hstack([zeros, places]).astype(np.int32)
+    return found
+
+
+def _load_target(tile: TrainingTile) -> NDArray[np.uint8]:
+    target: NDArray[np.uint8] = np.load(tile.target, allow_pickle=False)
+    if target.shape != (tile.box.h, tile.box.w) or target.dtype != np.uint8:
+        raise SegmenterError(
+            f"The raster of annotation {tile.annotation_id} is {target.dtype} "
+            f"{target.shape}, not uint8 {(tile.box.h, tile.box.w)}.",
+            retryable=False,
+        )
+    return target

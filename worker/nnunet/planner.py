@@ -1,0 +1,162 @@
+"""Fingerprint and plans: how large the network, its patch and its batch are.
+
+The planning is nnU-Net's own; a profile only bounds it. Plans are made once and then
+handed from version to version, so that the versions of a project stay comparable.
+"""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from nnunetv2.experiment_planning.experiment_planners import default_experiment_planner
+from nnunetv2.imageio.natural_image_reader_writer import NaturalImage2DIO
+
+from backend.domain.labels import UNKNOWN, LabelSchema
+from worker.nnunet.resampling import WorkingImage
+from worker.segmenter import SegmenterError, TrainingData
+
+DATASET = "Dataset001_cisterna"
+CONFIGURATION = "2d"
+_PLENTY = 1e15  # pixels
+_PROCESSES = "nnUNet_n_proc_DA"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Bounds for the planner: `batch` None means as many as `memory_gb` allows."""
+
+    memory_gb: float
+    features: int
+    edge: int
+    batch: int | None
+
+
+def find_profile(name: str) -> Profile:
+    """Return the profile called `cpu` or `gpu-<memory>gb`."""
+    if name == "cpu":
+        return Profile(memory_gb=8, features=16, edge=128, batch=4)
+    if match := re.fullmatch(r"gpu-([1-9]\d{0,2})gb", name):
+        return Profile(memory_gb=int(match[1]), features=32, edge=512, batch=None)
+    raise SegmenterError(
+        f"There is no nnU-Net profile “{name}”; use cpu, gpu-8gb or gpu-24gb.",
+        retryable=False,
+    )
+
+
+def describe_dataset(schema: LabelSchema, cases: int) -> dict[str, Any]:
+    """Return nnU-Net's dataset.json: labels renumbered 1..C, `ignore` on top."""
+    labels = {"background": 0}
+    for number, label in enumerate(schema.labels, start=1):
+        labels[f"{label.value} {label.name}"] = number
+    return {
+        "channel_names": {"0": "EM"},
+        "labels": labels | {"ignore": len(labels)},
+        "numTraining": cases,
+        "file_ending": ".png",
+        "overwrite_image_reader_writer": NaturalImage2DIO.__name__,
+    }
+
+
+def fingerprint(data: TrainingData) -> dict[str, Any]:
+    """Return nnU-Net's dataset fingerprint of the images that carry training tiles.
+
+    Spacings count working pixels, the unit of everything nnU-Net sees.
+    """
+    used = dict.fromkeys(tile.image_id for tile in data.tiles)
+    shapes = [WorkingImage.open(data.images[i], data.working_nm).shape for i in used]
+    return {
+        "spacings": [[999.0, 1.0, 1.0] for _ in shapes],
+        "shapes_after_crop": [[1, *shape] for shape in shapes],
+        "foreground_intensity_properties_per_channel": {"0": _intensities(data)},
+        "median_relative_size_after_cropping": 1.0,
+    }
+
+
+def plan(
+    data: TrainingData, profile: Profile, raw: Path, preprocessed: Path
+) -> dict[str, Any]:
+    """Let nnU-Net plan; writes its inputs under `raw` and `preprocessed`."""
+    for folder in (raw / DATASET, preprocessed / DATASET):
+        folder.mkdir(parents=True, exist_ok=True)
+    described = describe_dataset(data.schema, len(data.tiles))
+    # The empty "dataset" keeps the planner from looking for raw images: there are none.
+    _write(raw / DATASET / "dataset.json", described | {"dataset": {}})
+    _write(preprocessed / DATASET / "dataset_fingerprint.json", fingerprint(data))
+    before = os.environ.get(_PROCESSES, "0")
+    os.environ[_PROCESSES] = "1"  # the planner sets torch's threads to it: never 0
+    try:
+        tile = max(max(t.box.h, t.box.w) for t in data.tiles)
+        _Planner(profile, edge=min(profile.edge, max(128, 2 * tile))).plan_experiment()
+    finally:
+        os.environ[_PROCESSES] = before
+    plans: dict[str, Any] = json.loads(
+        (preprocessed / DATASET / "nnUNetPlans.json").read_text()
+    )
+    return plans
+
+
+def patch_of(plans: Mapping[str, Any]) -> tuple[int, int]:
+    """Return the (height, width) of a training patch in working pixels."""
+    height, width = plans["configurations"][CONFIGURATION]["patch_size"]
+    return height, width
+
+
+class _Planner(default_experiment_planner.ExperimentPlanner):  # type: ignore[misc]
+    """nnU-Net's planner, told how much memory there is and how far labels reach."""
+
+    def __init__(self, profile: Profile, edge: int) -> None:
+        super().__init__(DATASET, gpu_memory_target_in_gb=profile.memory_gb)
+        self.UNet_base_num_features = profile.features
+        self._batch, self._edge = profile.batch, edge
+
+    def determine_reader_writer(self) -> type[Any]:
+        return NaturalImage2DIO  # type: ignore[no-any-return]
+
+    def get_plans_for_configuration(
+        self,
+        spacing: Any,
+        median_shape: Any,
+        data_identifier: str,
+        approximate_n_voxels_dataset: float,
+        _cache: dict[str, Any],
+    ) -> dict[str, Any]:
+        # A patch far larger than a tile would be mostly unlabelled. The size of the
+        # data is left out: plans outlive the few tiles a project starts with.
+        shape = np.minimum(median_shape, self._edge)
+        planned: dict[str, Any] = super().get_plans_for_configuration(
+            spacing, shape, data_identifier, _PLENTY, _cache
+        )
+        if self._batch is not None:
+            planned["batch_size"] = self._batch
+        return planned
+
+
+def _intensities(data: TrainingData) -> dict[str, float]:
+    """Grey values under all labels, as nnU-Net's fingerprint wants them."""
+    parts = []
+    for tile in data.tiles:
+        target = np.load(tile.target, allow_pickle=False)
+        pixels = np.load(data.images[tile.image_id].path, mmap_mode="r")
+        parts.append(pixels[tile.box.slices][(target > 0) & (target != UNKNOWN)])
+    grey = np.concatenate(parts).astype(np.float64)
+    if not len(grey):
+        grey = np.zeros(1)
+    low, median, high = np.percentile(grey, (0.5, 50, 99.5))
+    return {
+        "max": float(grey.max()),
+        "mean": float(grey.mean()),
+        "median": float(median),
+        "min": float(grey.min()),
+        "percentile_00_5": float(low),
+        "percentile_99_5": float(high),
+        "std": float(grey.std()),
+    }
+
+
+def _write(path: Path, value: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=2))

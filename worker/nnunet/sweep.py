@@ -1,0 +1,144 @@
+"""One pass over one image: labels, uncertainty and the ranker's statistics.
+
+Members are networks × flips; their results are reduced window by window and written
+band by band, so that memory does not grow with the height of the image.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
+from torch import Tensor
+
+from backend.domain.geometry import TileGrid
+from backend.ranker.statistics import TileAccumulator
+from worker.nnunet.dataset import Numbering
+from worker.nnunet.model import Model
+from worker.nnunet.resampling import WorkingImage, stretch
+from worker.nnunet.windows import bands, window_edge
+from worker.segmenter import ImageData
+
+OVERLAP = 0.5
+"""Share of a window that the next one sees again; nnU-Net's own default."""
+WINDOW = 256
+"""Edge of a window in working pixels, unless the training patch was larger."""
+
+
+def sweep(
+    model: Model,
+    image: ImageData,
+    tile: int,
+    into: Path,
+    progress: Callable[[float], None],
+    check: Callable[[], None],
+    *,
+    window: int = WINDOW,
+    overlap: float = OVERLAP,
+) -> int:
+    """Write a Sweep's files into `into` and return the number of members.
+
+    `progress` takes the share of rows done after each band; `check` is called at each
+    window and may raise to end the sweep.
+    """
+    into.mkdir(parents=True, exist_ok=True)
+    working = WorkingImage.open(image, model.working_nm)
+    shape: tuple[int, int] = working.pixels.shape
+    height, width = shape
+    numbering = Numbering(model.values)
+    count = len(model.values)
+    edges = (
+        window_edge(working.shape[0], model.patch[0], window, model.stride),
+        window_edge(working.shape[1], model.patch[1], window, model.stride),
+    )
+    labels = open_memmap(into / "labels.npy", "w+", np.uint8, shape)
+    probabilities = open_memmap(
+        into / "probabilities.npy", "w+", np.uint8, (count + 1, *shape)
+    )
+    entropy = open_memmap(into / "entropy.npy", "w+", np.float16, shape)
+    information = open_memmap(into / "information.npy", "w+", np.float16, shape)
+    grid = TileGrid(height, width, tile)
+    statistics = TileAccumulator(grid, model.values)
+    embedding = TileEmbedding(grid, working.shape, edges)
+
+    def look(y: int, x: int, deepest: Tensor) -> None:
+        check()
+        embedding.add(y, x, deepest)
+
+    found = bands(model.ensemble, working, edges, overlap, look)
+    top = 0
+    for planes in stretch(found, working.shape, shape):
+        rows = slice(top, top + planes.shape[1])
+        mean = planes[: count + 1]
+        decided = mean.argmax(axis=0).astype(np.uint8)
+        labels[rows] = numbering.decode(decided)
+        probabilities[:, rows] = np.rint(mean * 255)
+        entropy[rows], information[rows] = planes[count + 1], planes[count + 2]
+        statistics.add_rows(
+            top,
+            mean,
+            decided,
+            planes[count + 1],
+            planes[count + 2],
+            planes[count + 3 :],
+        )
+        top = rows.stop
+        progress(top / height)
+    for array in (labels, probabilities, entropy, information):
+        array.flush()
+    statistics.finish(embedding.mean()).save(into / "tiles.npz")
+    return len(model.ensemble)
+
+
+class TileEmbedding:
+    """Mean of the deepest features over each tile, weighted by shared area."""
+
+    def __init__(
+        self, grid: TileGrid, working: tuple[int, int], window: tuple[int, int]
+    ) -> None:
+        lengths = ((grid.rows, grid.height), (grid.columns, grid.width))
+        self._edges = [
+            np.minimum(np.arange(n + 1) * grid.tile, length) * (there / length)
+            for (n, length), there in zip(lengths, working, strict=True)
+        ]
+        self._window = window
+        self._sum: NDArray[np.float64] | None = None
+        self._area = np.zeros((grid.rows, grid.columns))
+
+    def add(self, y: int, x: int, deepest: Tensor) -> None:
+        """Add the (F, h', w') feature map of the window that starts at (y, x)."""
+        features = deepest.numpy()
+        if self._sum is None:
+            self._sum = np.zeros((*self._area.shape, len(features)))
+        (first_row, rows), (first_column, columns) = (
+            _shared(self._edges[d], start, self._window[d], features.shape[d + 1])
+            for d, start in enumerate((y, x))
+        )
+        here = np.s_[
+            first_row : first_row + len(rows),
+            first_column : first_column + len(columns),
+        ]
+        self._sum[here] += np.einsum(
+            "ra,fab,cb->rcf", rows, features, columns, optimize=True
+        )
+        self._area[here] += np.outer(rows.sum(1), columns.sum(1))
+
+    def mean(self) -> NDArray[np.float32] | None:
+        """Return (T, F) in the order of the grid."""
+        if self._sum is None:
+            return None
+        means = self._sum / self._area[..., None]
+        return means.reshape(-1, means.shape[-1]).astype(np.float32)
+
+
+def _shared(
+    edges: NDArray[np.float64], start: int, window: int, cells: int
+) -> tuple[int, NDArray[np.float64]]:
+    """Return the first tile a window touches and (tiles, cells) of shared lengths."""
+    bounds = start + np.arange(cells + 1) * (window / cells)
+    low = np.maximum(edges[:-1, None], bounds[:-1])
+    high = np.minimum(edges[1:, None], bounds[1:])
+    shared = np.maximum(0, high - low)
+    touched = np.flatnonzero(shared.any(axis=1))
+    return int(touched[0]), shared[touched[0] : touched[-1] + 1]
