@@ -1,4 +1,6 @@
 # make demo   set everything up and run the whole loop on a synthetic liver project
+# make up     serve on this machine, without demo data
+# make loop-real  the loop on real images, hours of two cores; goes on where it was
 # make test   set everything up and run all checks and tests
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -27,6 +29,9 @@ up: setup
 
 demo: setup
 	$(PY) -m bench.demo
+
+loop-real: setup
+	$(PY) -m bench.loop_real
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -9,28 +9,29 @@ is a terminal, unless SERVE=0. A second run uses the same servers and adds a pro
 import os
 import sys
 import tempfile
-import threading
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from backend.cli.progress import lines
 from backend.cli.quality import text
-from backend.cli.stack import check_port, is_free, local_url, stack, welcome
+from backend.cli.stack import welcome
 from backend.client import Cisterna, ClientError
 from backend.client.jobs import LIVE
-from backend.domain.errors import DomainError
 from backend.domain.states import QueryState, Split
-from backend.embedded import Supervisor
-from backend.imaging.phantom import Phantom, phantom
+from backend.imaging.phantom import phantom
 from backend.schemas.image import ImageView
 from backend.schemas.model import NewTraining
 from backend.schemas.project import NewProject, Training
 from backend.schemas.query import QueryTileView
+from backend.schemas.task import TaskView
 from backend.settings import Settings
+from bench.beside import on_free_port, run_beside
 from bench.pictures import contact_sheet
 
 EDGE, TILE, TOP = 512, 128, 10
@@ -38,50 +39,25 @@ SECONDS = 480
 """The whole demo, from its start to the last picture."""
 AFTER_TRAINING = 110
 """Seconds kept for sweeping, measuring, ranking and drawing."""
-BUSY_DEMO = "demo-"
-PLAN = (
-    # name, split, annotated; the first one is all the model learns from
-    ("liver-01", Split.POOL, True),
-    *((f"liver-pool-{n}", Split.POOL, False) for n in range(1, 5)),
-    *((f"liver-validation-{n}", Split.VALIDATION, True) for n in range(1, 3)),
-    *((f"liver-test-{n}", Split.TEST, True) for n in range(1, 4)),
-)
+SLUG = "demo-"
+LEARNT = [("liver-01", Split.POOL, True)]
+POOL = [(f"liver-pool-{n}", Split.POOL, False) for n in range(1, 5)]
+VALIDATION = [(f"liver-validation-{n}", Split.VALIDATION, True) for n in range(1, 3)]
+TEST = [(f"liver-test-{n}", Split.TEST, True) for n in range(1, 4)]
+"""Name, split, annotated; the models learn from the first one alone."""
 
 
 def main() -> int:
     """Run the demo; returns the exit status."""
-    stay = sys.stdout.isatty() and os.environ.get("SERVE") != "0"
-    settings = _settings()
-    settings, processes = stack(settings)
-    supervisor = Supervisor(settings.data_dir, processes)
-    demo = Demo(settings, time.monotonic())
-    failures: list[str] = []
-
-    def work() -> None:
-        try:
-            demo.run()
-        except (ClientError, DomainError, OSError) as error:
-            failures.append(str(error))
-            demo.say(f"stopped: {error}")
-        if failures or not stay:
-            supervisor.finish()
-        else:
-            demo.say("serving; Ctrl-C stops everything")
-
-    thread = threading.Thread(target=work, name="demo", daemon=True)
-    supervisor.run(thread.start)
-    return 1 if failures else 0
-
-
-def _settings() -> Settings:
+    began = time.monotonic()
     data_dir = Path(os.environ.get("CISTERNA_DATA_DIR") or "demo").absolute()
     settings = Settings(data_dir=data_dir)
-    if "CISTERNA_PORT" not in os.environ:
-        ports = range(settings.port, settings.port + 100)
-        port = next((p for p in ports if is_free(settings.host, p)), settings.port)
-        settings = settings.model_copy(update={"port": port})
-    check_port(settings)
-    return settings
+    if "CISTERNA_SLOTS" not in os.environ:  # images come in while the forest grows
+        settings = settings.model_copy(update={"slots": 2})
+    settings = on_free_port(settings)
+    demo = Demo(settings, began)
+    stay = sys.stdout.isatty() and os.environ.get("SERVE") != "0"
+    return run_beside(settings, demo.run, demo.say, stay=stay)
 
 
 @dataclass
@@ -90,32 +66,35 @@ class Demo:
 
     settings: Settings
     began: float
+    images: dict[uuid.UUID, ImageView] = field(default_factory=dict)
+    truths: dict[uuid.UUID, NDArray[np.uint8]] = field(default_factory=dict)
 
     def say(self, line: str = "") -> None:
         """Print a line with the time since the start."""
         elapsed = time.monotonic() - self.began
         print(f"{'demo':>8} | {elapsed:4.0f} s  {line}".rstrip(), flush=True)
 
-    def run(self) -> None:
+    def run(self, service: Cisterna) -> None:
         """Run the loop once and show what came of it."""
-        token = self.settings.admin_token_file.read_text().strip()
-        with Cisterna(local_url(self.settings), token) as service:
-            self.service = service
-            self.on_job = lines(self.say)
-            self.clear_the_way()
-            self.project = self.create_project()
-            images, truths = self.upload()
-            first = self.train_forest()
-            nnunet = self.start_nnunet()
-            service.jobs.wait_for_round(self.project, first, self.on_job)
-            self.annotate_one(images, truths)
-            version = service.jobs.wait_for_round(self.project, nnunet, self.on_job)
-            self.report(version, images)
+        self.service = service
+        self.on_job = lines(self.say)
+        self.clear_the_way()
+        self.project = self.create_project()
+        self.upload([*LEARNT, *POOL, *VALIDATION])
+        self.show_queue()
+        forest = service.trainings.start(self.project, NewTraining(segmenter="forest"))
+        service.jobs.wait(forest.id, self.on_job)
+        nnunet = self.start_nnunet()
+        service.jobs.wait_for_round(self.project, forest.id, self.on_job)
+        self.annotate_one()
+        self.upload(TEST)  # not before: the first model would measure itself on them
+        version = service.jobs.wait_for_round(self.project, nnunet, self.on_job)
+        self.report(version)
 
     def clear_the_way(self) -> None:
         """Cancel what an earlier demo that was stopped has left to do."""
         for project in self.service.projects.list():
-            if project.slug.startswith(BUSY_DEMO):
+            if project.slug.startswith(SLUG):
                 for job in self.service.jobs.list(project.slug):
                     if job.state in LIVE:
                         self.service.jobs.cancel(job.id)
@@ -123,7 +102,7 @@ class Demo:
     def create_project(self) -> str:
         """Create the liver project; its ER has priority."""
         taken = {project.slug for project in self.service.projects.list()}
-        slug = next(s for n in range(1, 1000) if (s := f"{BUSY_DEMO}{n}") not in taken)
+        slug = next(s for n in range(1, 1000) if (s := f"{SLUG}{n}") not in taken)
         body = NewProject(
             name="Human liver (synthetic)",
             slug=slug,
@@ -137,33 +116,41 @@ class Demo:
         self.say(f"project {slug}: {labels}")
         return slug
 
-    def upload(self) -> tuple[dict[uuid.UUID, ImageView], dict[uuid.UUID, Phantom]]:
-        """Paint and upload all images, then import the labels of the annotated."""
-        images, truths = {}, {}
+    def upload(self, plan: list[tuple[str, Split, bool]]) -> None:
+        """Paint and upload images, then import the labels of the annotated."""
+        added = []
         with tempfile.TemporaryDirectory(prefix="cisterna-demo-") as folder:
-            for seed, (name, split, _) in enumerate(PLAN):
-                made = phantom(seed, EDGE, EDGE)
+            for name, split, annotated in plan:
+                made = phantom(len(self.images), EDGE, EDGE)
                 file = Path(folder) / f"{name}.png"
                 Image.fromarray(made.image).save(file)
                 image = self.service.images.upload(
                     self.project, file, pixel_nm=made.pixel_nm, split=split
                 )
-                images[image.id], truths[image.id] = image, made
-        for (name, split, annotated), id in zip(PLAN, images, strict=True):
-            self.service.images.wait(id)
+                self.images[image.id], self.truths[image.id] = image, made.labels
+                added.append((image, annotated))
+        for image, annotated in added:
+            self.service.images.wait(image.id)
             if annotated:
-                labels = truths[id].labels
-                self.service.images.import_labels(id, labels, complete_for="all")
+                labels = self.truths[image.id]
+                self.service.images.import_labels(image.id, labels, complete_for="all")
             words = "with labels" if annotated else "unlabelled"
-            self.say(f"image {name} is ready, split {split}, {words}")
-        return images, truths
+            self.say(f"image {image.name} is ready: {image.split}, {words}")
 
-    def train_forest(self) -> uuid.UUID:
-        """Train the pixel classifier: first predictions within a minute."""
-        body = NewTraining(segmenter="forest")
-        job = self.service.trainings.start(self.project, body)
-        self.service.jobs.wait(job.id, self.on_job)
-        return job.id
+    def claim(self) -> TaskView:
+        """Claim the next tile and say why it comes first."""
+        claim = self.service.tasks.claim(self.project)
+        if not claim.tasks:
+            raise ClientError(f"No tile can be claimed: {claim.why_fewer}")
+        task = claim.tasks[0]
+        box, image = task.tile.box, self.images[task.tile.image_id]
+        self.say(f"claimed tile {image.name} at {box.y}, {box.x}: {task.reason}")
+        return task
+
+    def show_queue(self) -> None:
+        """Claim a tile before there is any model, and give it back."""
+        self.service.tasks.release(self.claim().id)
+        self.say("gave it back: a first model will know better")
 
     def start_nnunet(self) -> uuid.UUID:
         """Start nnU-Net with all the time that is left."""
@@ -173,22 +160,15 @@ class Demo:
         body = NewTraining(segmenter="nnunet", minutes=minutes)
         return self.service.trainings.start(self.project, body).id
 
-    def annotate_one(
-        self, images: dict[uuid.UUID, ImageView], truths: dict[uuid.UUID, Phantom]
-    ) -> None:
+    def annotate_one(self) -> None:
         """Do what an annotator does: claim the next tile, draw, submit."""
-        claim = self.service.tasks.claim(self.project)
-        if not claim.tasks:
-            raise ClientError(f"No tile can be claimed: {claim.why_fewer}")
-        task = claim.tasks[0]
-        box, image = task.tile.box, task.tile.image_id
-        self.say(f"claimed tile {images[image].name} at {box.y}, {box.x}:")
-        self.say(f"  {task.reason}")
-        mask = truths[image].labels[box.y : box.y + box.h, box.x : box.x + box.w]
+        task = self.claim()
+        box, truth = task.tile.box, self.truths[task.tile.image_id]
+        mask = truth[box.y : box.y + box.h, box.x : box.x + box.w]
         self.service.tasks.submit(task.id, mask, active_seconds=1)
         self.say("submitted it from the ground truth; the next training learns from it")
 
-    def report(self, version: uuid.UUID, images: dict[uuid.UUID, ImageView]) -> None:
+    def report(self, version: uuid.UUID) -> None:
         """Print the figures and reasons, write the pictures, say where all is."""
         model = self.service.models.get(version)
         tested = f"nnU-Net, round {model.ordinal}, on three held-out images"
@@ -201,10 +181,10 @@ class Demo:
         self.say("the tiles to annotate next, and why:")
         for row in ranked:
             box = row.tile.box
-            name = images[row.tile.image_id].name
+            name = self.images[row.tile.image_id].name
             self.say(f"  {row.rank:2}. {name} at {box.y}, {box.x}: {row.reason}")
         self.say()
-        for file in self.draw(version, images, ranked):
+        for file in self.draw(version, ranked):
             self.say(f"picture   {file}")
         for line in welcome(self.settings):
             self.say(line)
@@ -215,16 +195,11 @@ class Demo:
         live = next(query for query in queries if query.state is QueryState.LIVE)
         return [row for row in self.service.queries.ranks(live.id) if row.rank <= TOP]
 
-    def draw(
-        self,
-        version: uuid.UUID,
-        images: dict[uuid.UUID, ImageView],
-        ranked: list[QueryTileView],
-    ) -> list[Path]:
+    def draw(self, version: uuid.UUID, ranked: list[QueryTileView]) -> list[Path]:
         """Write overlay and uncertainty of a held-out image, and the ranked tiles."""
         folder = self.settings.data_dir / "pictures"
         folder.mkdir(parents=True, exist_ok=True)
-        held_out = next(i.id for i in images.values() if i.split is Split.TEST)
+        held_out = next(i.id for i in self.images.values() if i.split is Split.TEST)
         shown = next(
             row
             for row in self.service.predictions.of_model(version)
@@ -238,7 +213,9 @@ class Demo:
         for row in ranked:
             box, image = row.tile.box, row.tile.image_id
             grey = self.service.images.region(image, y=box.y, x=box.x, h=box.h, w=box.w)
-            tiles.append((grey, f"{row.rank}. {row.component}", row.reason))
+            tiles.append(
+                (grey, f"{row.rank}. {row.component.replace(':', ': ')}", row.reason)
+            )
         files.append(folder / f"{self.project}-next-tiles.png")
         contact_sheet(tiles, files[-1])
         return files

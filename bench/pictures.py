@@ -2,8 +2,8 @@
 
 import textwrap
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,13 +33,27 @@ def contact_sheet(
     sheet.save(into)
 
 
-def side_by_side(pictures: Sequence[bytes], into: Path) -> None:
-    """Write PNG pictures next to each other, aligned at their tops."""
-    opened = [Image.open(BytesIO(data)).convert("RGB") for data in pictures]
-    width = sum(picture.width for picture in opened) + EDGE * (len(opened) - 1)
-    sheet = Image.new("RGB", (width, max(p.height for p in opened)), "white")
-    x = 0
-    for picture in opened:
-        sheet.paste(picture, (x, 0))
-        x += picture.width + EDGE
-    sheet.save(into)
+def learning_curve(
+    records: Sequence[dict[str, Any]], goals: dict[str, float], into: Path
+) -> None:
+    """Write test Dice against tiles: a thin line per seed, the mean, the goal."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    panels = figure.subplots(1, len(goals), sharey=True)
+    for panel, (label, goal) in zip(panels, goals.items(), strict=True):
+        curves: dict[int, dict[int, float]] = {}
+        for record in records:
+            dice = record["test"][label]["dice"]
+            curves.setdefault(record["seed"], {})[record["tiles"]] = dice or 0.0
+        for curve in curves.values():
+            panel.plot(list(curve), list(curve.values()), ".-", color="0.7", lw=0.8)
+        shared = sorted(set.intersection(*(set(c) for c in curves.values())))
+        mean = [sum(c[t] for c in curves.values()) / len(curves) for t in shared]
+        panel.plot(shared, mean, "o-", label=f"mean of {len(curves)} seeds")
+        panel.axhline(goal, ls=":", color="tab:red", label=f"goal {goal}")
+        panel.set(title=label, xlabel="annotated tiles of 128²", ylim=(0, 1))
+        panel.set_xticks(shared)
+        panel.legend(loc="lower right")
+    panels[0].set_ylabel("Dice on three held-out sections")
+    figure.savefig(into, dpi=120)

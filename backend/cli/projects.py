@@ -1,0 +1,175 @@
+"""`cisterna project`: projects, labels and the people in them."""
+
+from typing import Annotated
+
+import typer
+
+from backend.cli import quality
+from backend.cli.session import Session, Shown, given, rest
+from backend.client import ClientError
+from backend.domain.states import Promotion, Role
+from backend.schemas.project import (
+    LabelEdit,
+    NewLabel,
+    NewProject,
+    ProjectEdit,
+    Training,
+)
+
+app = typer.Typer(help="Projects, labels and members.", rich_markup_mode=None)
+Project = Annotated[str, typer.Argument(help="Slug or id of the project.")]
+LABEL = "A label as NAME or NAME:PRIORITY; repeat for more."
+
+
+@app.command("create")
+@rest()
+def create(
+    here: Session,
+    name: str,
+    slug: str | None = None,
+    preset: Annotated[str | None, typer.Option(help="liver")] = None,
+    label: Annotated[list[str] | None, typer.Option(help=LABEL)] = None,
+    tile_size: int | None = None,
+    query_size: int | None = None,
+    strategy: str | None = None,
+    segmenter: Annotated[str | None, typer.Option(help="nnunet or forest")] = None,
+    profile: Annotated[str | None, typer.Option(help="cpu, gpu-8gb, …")] = None,
+    steps: int | None = None,
+    minutes: float | None = None,
+    seed: int | None = None,
+    review: bool | None = None,
+    promotion: Promotion | None = None,
+    time_zone: str | None = None,
+) -> Shown:
+    """Create a project; you become its manager."""
+    training = given(profile=profile, steps=steps, minutes=minutes)
+    options = given(
+        name=name,
+        slug=slug,
+        preset=preset,
+        tile_size=tile_size,
+        query_size=query_size,
+        strategy=strategy,
+        segmenter=segmenter,
+        training=Training(**training) if training else None,
+        seed=seed,
+        review=review,
+        promotion=promotion,
+        time_zone=time_zone,
+    )
+    body = NewProject(**options, labels=[_label(text) for text in label or []])
+    return here.service.projects.create(body)
+
+
+@app.command("list")
+@rest("slug name segmenter strategy tile_size created_at")
+def list_projects(here: Session) -> Shown:
+    """List the projects you may see."""
+    return here.service.projects.list()
+
+
+@app.command("show")
+@rest()
+def show(here: Session, project: Project) -> Shown:
+    """Show a project."""
+    return here.service.projects.get(project)
+
+
+@app.command("edit")
+@rest()
+def edit(
+    here: Session,
+    project: Project,
+    name: str | None = None,
+    query_size: int | None = None,
+    strategy: str | None = None,
+    segmenter: str | None = None,
+    profile: str | None = None,
+    steps: int | None = None,
+    minutes: float | None = None,
+    review: bool | None = None,
+    promotion: Promotion | None = None,
+    time_zone: str | None = None,
+) -> Shown:
+    """Change a project's settings; options left out stay as they are."""
+    before = here.service.projects.get(project)
+    training = given(profile=profile, steps=steps, minutes=minutes)
+    changes = given(
+        name=name,
+        query_size=query_size,
+        strategy=strategy,
+        segmenter=segmenter,
+        training=Training(**{**before.training, **training}) if training else None,
+        review=review,
+        promotion=promotion,
+        time_zone=time_zone,
+    )
+    if not changes:
+        raise ClientError("Nothing to change: give at least one option.")
+    return here.service.projects.edit(before, ProjectEdit(**changes))
+
+
+@app.command("metrics")
+@rest(quality.COLUMNS)
+def metrics(here: Session, project: Project) -> Shown:
+    """Show the quality of all rounds."""
+    found = here.service.models.metrics(project)
+    return found if here.as_json else quality.flat(found)
+
+
+@app.command("add-label")
+@rest()
+def add_label(
+    here: Session,
+    project: Project,
+    name: str,
+    colour: str | None = None,
+    value: int | None = None,
+    priority: float | None = None,
+) -> Shown:
+    """Add a label; annotations made before stay silent about it."""
+    body = NewLabel(**given(name=name, colour=colour, value=value, priority=priority))
+    return here.service.projects.add_label(project, body)
+
+
+@app.command("edit-label")
+@rest()
+def edit_label(
+    here: Session,
+    project: Project,
+    label: Annotated[str, typer.Argument(help="Name of the label.")],
+    name: str | None = None,
+    colour: str | None = None,
+    priority: float | None = None,
+    target_recall: float | None = None,
+) -> Shown:
+    """Rename, recolour or reweigh a label."""
+    row = here.service.projects.get(project)
+    values = {known.name: known.value for known in row.labels}
+    if label not in values:
+        raise ClientError(f"No label {label!r}; there are {', '.join(values)}.")
+    changes = LabelEdit(
+        **given(
+            name=name, colour=colour, priority=priority, target_recall=target_recall
+        )
+    )
+    return here.service.projects.edit_label(row, values[label], changes)
+
+
+@app.command("members")
+@rest("name role user_id")
+def members(here: Session, project: Project) -> Shown:
+    """List everybody with a role in the project."""
+    return here.service.projects.members(project)
+
+
+@app.command("invite")
+@rest()
+def invite(here: Session, project: Project, role: Role, hours: float = 72) -> Shown:
+    """Make a one-time link into the project."""
+    return here.service.projects.invite(project, role, hours)
+
+
+def _label(text: str) -> NewLabel:
+    name, _, priority = text.partition(":")
+    return NewLabel.model_validate(given(name=name, priority=priority or None))

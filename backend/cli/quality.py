@@ -1,0 +1,56 @@
+"""Measured quality as a flat table: one row per round, split and label."""
+
+from collections.abc import Iterator
+
+from backend.schemas.base import View
+from backend.schemas.metric import MetricsView
+from backend.schemas.model import Figures, Quality
+
+COLUMNS = "round segmenter state tiles split label dice iou f1 precision recall ap"
+
+
+class Measured(Figures):
+    """Figures of one label."""
+
+    split: str
+    label: str
+
+
+class RoundMeasured(Measured):
+    """Figures of one label in one round."""
+
+    round: int
+    segmenter: str
+    state: str
+    tiles: int
+
+
+def flat(metrics: MetricsView) -> Iterator[View]:
+    """Yield the figures of all rounds, oldest first."""
+    for row in metrics.rounds:
+        for measured in measures(row.quality):
+            yield RoundMeasured(
+                **measured.model_dump(),
+                round=row.round,
+                segmenter=row.segmenter,
+                state=row.state,
+                tiles=row.tiles,
+            )
+
+
+def measures(quality: Quality) -> Iterator[Measured]:
+    """Yield the figures of one version by split and label."""
+    for split, labels in quality.items():
+        for label, figures in labels.items():
+            yield Measured(**figures.model_dump(), split=split, label=label)
+
+
+def text(labels: dict[str, Figures]) -> list[str]:
+    """Return Dice, IoU and F1 per label as lines of an aligned table."""
+    width = max(map(len, labels), default=0)
+    lines = [f"{'':{width}}   Dice    IoU     F1  recall"]
+    for label, row in labels.items():
+        cells = (row.dice, row.iou, row.f1, row.recall)
+        shown = "  ".join("  -  " if v is None else f"{v:.3f}" for v in cells)
+        lines.append(f"{label:{width}}  {shown}")
+    return lines

@@ -1,0 +1,105 @@
+"""Projects, their labels and the people in them."""
+
+import uuid
+from collections.abc import Iterator, Sequence
+
+from pydantic import RootModel
+
+from backend.client.transport import Transport
+from backend.domain.states import Role
+from backend.schemas.person import (
+    LinkView,
+    Me,
+    NewLink,
+    NewToken,
+    TokenSecret,
+    TokenView,
+)
+from backend.schemas.project import (
+    InvitationView,
+    LabelEdit,
+    LabelView,
+    MembershipView,
+    NewInvitation,
+    NewLabel,
+    NewProject,
+    ProjectEdit,
+    ProjectView,
+)
+
+
+class _Members(RootModel[list[MembershipView]]):
+    """The answer of the list of members, which is not paged."""
+
+
+class Projects:
+    """Projects and labels; a project is named by its slug or id."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def create(self, body: NewProject) -> ProjectView:
+        """Create a project; you become its manager."""
+        return self._transport.post("projects", ProjectView, body)
+
+    def list(self) -> Iterator[ProjectView]:
+        """Yield the projects you may see."""
+        return self._transport.pages("projects", ProjectView)
+
+    def get(self, project: str) -> ProjectView:
+        """Return one project."""
+        return self._transport.get(f"projects/{project}", ProjectView)
+
+    def edit(self, project: ProjectView, changes: ProjectEdit) -> ProjectView:
+        """Change a project as it was read; Stale if somebody was faster."""
+        path = f"projects/{project.id}"
+        return self._transport.edit(path, ProjectView, changes, project.version)
+
+    def add_label(self, project: str, body: NewLabel) -> LabelView:
+        """Add a label; annotations made before stay silent about it."""
+        return self._transport.post(f"projects/{project}/labels", LabelView, body)
+
+    def edit_label(
+        self, project: ProjectView, value: int, changes: LabelEdit
+    ) -> LabelView:
+        """Rename, recolour or reweigh a label."""
+        path = f"projects/{project.id}/labels/{value}"
+        return self._transport.edit(path, LabelView, changes, project.version)
+
+    def members(self, project: str) -> Sequence[MembershipView]:
+        """Return everybody with a role in the project."""
+        return self._transport.get(f"projects/{project}/memberships", _Members).root
+
+    def invite(self, project: str, role: Role, hours: float = 72) -> InvitationView:
+        """Make a one-time link into the project."""
+        body = NewInvitation(role=role, hours=hours)
+        path = f"projects/{project}/invitations"
+        return self._transport.post(path, InvitationView, body)
+
+
+class People:
+    """Who you are, and your tokens."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def me(self) -> Me:
+        """Return who the token belongs to."""
+        return self._transport.get("me", Me)
+
+    def sign_in_link(self, user: uuid.UUID, hours: float = 24) -> LinkView:
+        """Make a one-time link that signs a person in (admin)."""
+        path = f"users/{user}/links"
+        return self._transport.post(path, LinkView, NewLink(hours=hours))
+
+    def create_token(self, body: NewToken) -> TokenSecret:
+        """Make a bearer token; its secret is shown this once."""
+        return self._transport.post("tokens", TokenSecret, body)
+
+    def tokens(self) -> Iterator[TokenView]:
+        """Yield your tokens, revoked ones included."""
+        return self._transport.pages("tokens", TokenView)
+
+    def revoke_token(self, token: uuid.UUID) -> None:
+        """End a token."""
+        self._transport.request("DELETE", f"tokens/{token}")

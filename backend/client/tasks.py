@@ -1,0 +1,156 @@
+"""Tasks and annotations: what an annotator does, with masks as arrays."""
+
+import uuid
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from backend.client.images import BINARY, array
+from backend.client.transport import Transport
+from backend.domain.states import TaskKind, TaskState
+from backend.schemas.task import (
+    AnnotationView,
+    ClaimView,
+    DraftView,
+    NewClaim,
+    Skip,
+    TaskView,
+    Verdict,
+)
+
+Mask = npt.NDArray[np.uint8]
+
+
+class Tasks:
+    """The queue of tiles, from the annotator's side."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def claim(
+        self, project: str, count: int = 1, kind: TaskKind = TaskKind.ANNOTATE
+    ) -> ClaimView:
+        """Claim the current tile, or (2) the current and the next."""
+        body = NewClaim.model_validate({"kind": kind, "count": count})
+        return self._transport.post(f"projects/{project}/claims", ClaimView, body)
+
+    def list(self, project: str, state: TaskState | None = None) -> Iterator[TaskView]:
+        """Yield a project's tasks, newest first."""
+        path = f"projects/{project}/tasks"
+        return self._transport.pages(path, TaskView, {"state": state})
+
+    def get(self, task: uuid.UUID) -> TaskView:
+        """Return one task."""
+        return self._transport.get(f"tasks/{task}", TaskView)
+
+    def renew(self, task: uuid.UUID) -> TaskView:
+        """Prolong your lease."""
+        return self._transport.post(f"tasks/{task}/renew", TaskView)
+
+    def release(self, task: uuid.UUID) -> TaskView:
+        """Give the task back to the queue."""
+        return self._transport.post(f"tasks/{task}/release", TaskView)
+
+    def skip(self, task: uuid.UUID, reason: str) -> TaskView:
+        """Set the task aside with a reason."""
+        return self._transport.post(f"tasks/{task}/skip", TaskView, Skip(reason=reason))
+
+    def reopen(self, task: uuid.UUID) -> TaskView:
+        """Send a finished task back to its author."""
+        return self._transport.post(f"tasks/{task}/reopen", TaskView)
+
+    def judge(
+        self, task: uuid.UUID, accept: bool, comment: str | None = None
+    ) -> TaskView:
+        """Accept the annotation under review, or send it back with a comment."""
+        body = Verdict(accept=accept, comment=comment)
+        return self._transport.post(f"tasks/{task}/verdict", TaskView, body)
+
+    def mask(self, task: uuid.UUID) -> Mask:
+        """Return what a new revision starts from, (rows, columns) uint8 values."""
+        return array(self._transport.request("GET", f"tasks/{task}/mask"))
+
+    def draft(self, task: uuid.UUID) -> Mask | None:
+        """Return your unsent work on the tile, or None."""
+        answer = self._transport.request("GET", f"tasks/{task}/draft")
+        return None if answer.status_code == 204 else array(answer)
+
+    def save_draft(
+        self, task: uuid.UUID, mask: Mask, complete_for: Sequence[int] = ()
+    ) -> DraftView:
+        """Keep unsent work; it outlives the lease."""
+        path = f"tasks/{task}/draft"
+        answer = self._transport.request(
+            "PUT",
+            path,
+            params={"complete_for": ",".join(map(str, complete_for))},
+            content=_bytes(mask),
+            headers={
+                **BINARY,
+                "If-Match": self._transport.request("GET", path).headers["ETag"],
+            },
+        )
+        return self._transport.parsed(answer, DraftView)
+
+    def submit(
+        self,
+        task: uuid.UUID,
+        mask: Mask,
+        *,
+        complete_for: Sequence[int] | None = None,
+        active_seconds: float | None = None,
+        prediction: uuid.UUID | None = None,
+    ) -> AnnotationView:
+        """Submit the tile's mask, (rows, columns) uint8 label values.
+
+        `complete_for` names the labels of which every pixel is marked; None means all.
+        """
+        complete = (
+            "all" if complete_for is None else ",".join(str(v) for v in complete_for)
+        )
+        answer = self._transport.request(
+            "POST",
+            f"tasks/{task}/annotations",
+            params={
+                "complete_for": complete,
+                "active_seconds": active_seconds,
+                "prediction_id": prediction and str(prediction),
+            },
+            content=_bytes(mask),
+            headers=BINARY,
+        )
+        return self._transport.parsed(answer, AnnotationView)
+
+
+class Annotations:
+    """Revisions of tiles' masks."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def list(
+        self, project: str, tile: uuid.UUID | None = None
+    ) -> Iterator[AnnotationView]:
+        """Yield a project's annotations, newest first, or one tile's history."""
+        path = f"projects/{project}/annotations"
+        params = {"tile": tile and str(tile)}
+        return self._transport.pages(path, AnnotationView, params)
+
+    def get(self, annotation: uuid.UUID) -> AnnotationView:
+        """Return one revision's facts."""
+        return self._transport.get(f"annotations/{annotation}", AnnotationView)
+
+    def mask(self, annotation: uuid.UUID) -> Mask:
+        """Return one revision's mask, (rows, columns) uint8 values."""
+        path = f"annotations/{annotation}/mask"
+        return array(self._transport.request("GET", path))
+
+    def retract(self, annotation: uuid.UUID) -> AnnotationView:
+        """Take a revision out of every future training."""
+        path = f"annotations/{annotation}/retract"
+        return self._transport.post(path, AnnotationView)
+
+
+def _bytes(mask: Mask) -> bytes:
+    return np.ascontiguousarray(mask, np.uint8).tobytes()
