@@ -3,7 +3,7 @@
 import uuid
 from typing import Annotated
 
-from fastapi import Query, Response
+from fastapi import Path, Query, Response
 from sqlalchemy import select
 
 from backend.api import masks
@@ -20,6 +20,7 @@ from backend.schemas.task import AnnotationView
 from backend.services import access, annotations, pages
 
 router = guarded("annotations")
+AnnotationId = Annotated[uuid.UUID, Path(alias="annotation")]
 
 
 @router.get("/projects/{project}/annotations")
@@ -42,18 +43,18 @@ def list_annotations(
     return Page(items=[AnnotationView.model_validate(r) for r in found], next=following)
 
 
-@router.get("/annotations/{annotation_id}")
+@router.get("/annotations/{annotation}")
 def get_annotation(
-    annotation_id: uuid.UUID, session: SessionDep, principal: PrincipalDep
+    annotation_id: AnnotationId, session: SessionDep, principal: PrincipalDep
 ) -> AnnotationView:
     """Return one revision's facts."""
     row = access.load(session, principal, Annotation, annotation_id, Role.VIEWER)
     return AnnotationView.model_validate(row)
 
 
-@router.get("/annotations/{annotation_id}/mask")
+@router.get("/annotations/{annotation}/mask")
 def get_mask(
-    annotation_id: uuid.UUID,
+    annotation_id: AnnotationId,
     session: SessionDep,
     principal: PrincipalDep,
     form: Form = "raw",
@@ -69,9 +70,9 @@ def get_mask(
     return masks.answer(mask, form, {"X-Complete-For": labels})
 
 
-@router.post("/annotations/{annotation_id}/retract")
+@router.post("/annotations/{annotation}/retract")
 def retract(
-    annotation_id: uuid.UUID, session: SessionDep, principal: PrincipalDep
+    annotation_id: AnnotationId, session: SessionDep, principal: PrincipalDep
 ) -> AnnotationView:
     """Take a revision out of every future training; its lineage is kept."""
     row = access.load(

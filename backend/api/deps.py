@@ -5,9 +5,10 @@ principal before any route runs.
 """
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Header, Query, Request
+from fastapi.security import HTTPBearer
 from sqlalchemy.orm import Session
 
 from backend.db import Database
@@ -78,15 +79,19 @@ def require_own_origin(request: Request, settings: Settings) -> None:
         raise Forbidden("A request with a cookie must come from this site's own pages.")
 
 
+# only so that the OpenAPI document tells how to sign in; `identify` does the work
+_bearer = Depends(HTTPBearer(auto_error=False, description="A token of yours."))
+
+
 def get_principal(
-    request: Request, session: SessionDep, settings: SettingsDep
+    request: Request, session: SessionDep, settings: SettingsDep, _: Any = _bearer
 ) -> Principal:
     """The person behind the request; 401 without one."""
     return identify(request, session, settings)
 
 
 def get_principal_briefly(
-    request: Request, database: DatabaseDep, settings: SettingsDep
+    request: Request, database: DatabaseDep, settings: SettingsDep, _: Any = _bearer
 ) -> Principal:
     """The person behind a stream, from a session that is closed before it starts."""
     with database.unit_of_work() as session:

@@ -35,21 +35,23 @@ def list_jobs(
     return Page(items=[JobView.model_validate(row) for row in rows], next=following)
 
 
-@router.get("/jobs/{id}")
-def get_job(id: uuid.UUID, session: SessionDep, principal: PrincipalDep) -> JobView:
+@router.get("/jobs/{job}")
+def get_job(job: uuid.UUID, session: SessionDep, principal: PrincipalDep) -> JobView:
     """Return one job."""
-    return JobView.model_validate(access.load(session, principal, Job, id, Role.VIEWER))
+    return JobView.model_validate(
+        access.load(session, principal, Job, job, Role.VIEWER)
+    )
 
 
-@router.get("/jobs/{id}/log", response_class=PlainTextResponse)
-def get_log(id: uuid.UUID, session: SessionDep, principal: PrincipalDep) -> str:
+@router.get("/jobs/{job}/log", response_class=PlainTextResponse)
+def get_log(job: uuid.UUID, session: SessionDep, principal: PrincipalDep) -> str:
     """Return the end of a job's log, at most 16 KiB of plain text."""
-    access.load(session, principal, Job, id, Role.VIEWER)
-    return session.scalars(select(Job.log).where(Job.id == id)).one()
+    access.load(session, principal, Job, job, Role.VIEWER)
+    return session.scalars(select(Job.log).where(Job.id == job)).one()
 
 
-@router.post("/jobs/{id}/cancel", status_code=status.HTTP_202_ACCEPTED)
-def cancel_job(id: uuid.UUID, session: SessionDep, principal: PrincipalDep) -> JobView:
+@router.post("/jobs/{job}/cancel", status_code=status.HTTP_202_ACCEPTED)
+def cancel_job(job: uuid.UUID, session: SessionDep, principal: PrincipalDep) -> JobView:
     """Cancel a job; one that runs saves its state and stops within a heartbeat."""
-    row = access.load(session, principal, Job, id, Role.MANAGER, lock=True)
+    row = access.load(session, principal, Job, job, Role.MANAGER, lock=True)
     return JobView.model_validate(jobs.cancel(session, principal, row))

@@ -81,23 +81,23 @@ def list_policies(
     return Page(items=[_view(session, row) for row in rows], next=following)
 
 
-@router.get("/projects/{project}/policies/{id}")
+@router.get("/projects/{project}/policies/{policy}")
 def get_policy(
     project: Key,
-    id: uuid.UUID,
+    policy: uuid.UUID,
     session: SessionDep,
     principal: PrincipalDep,
     response: Response,
 ) -> PolicyView:
     """Return one policy and how it fired last."""
     found = access.project(session, principal, project, Role.VIEWER)
-    return _view(session, _load(session, found, id), response)
+    return _view(session, _load(session, found, policy), response)
 
 
-@router.patch("/projects/{project}/policies/{id}")
+@router.patch("/projects/{project}/policies/{policy}")
 def edit_policy(
     project: Key,
-    id: uuid.UUID,
+    policy: uuid.UUID,
     body: PolicyEdit,
     revision: Revision,
     session: SessionDep,
@@ -106,24 +106,24 @@ def edit_policy(
 ) -> PolicyView:
     """Change a policy; null takes a trigger or the quiet hours away."""
     found = access.project(session, principal, project, Role.MANAGER)
-    row = _load(session, found, id)
+    row = _load(session, found, policy)
     check_revision(revision, row.version)
     return _view(session, policies.edit(session, principal, row, body), response)
 
 
 @router.delete(
-    "/projects/{project}/policies/{id}", status_code=status.HTTP_204_NO_CONTENT
+    "/projects/{project}/policies/{policy}", status_code=status.HTTP_204_NO_CONTENT
 )
 def delete_policy(
     project: Key,
-    id: uuid.UUID,
+    policy: uuid.UUID,
     revision: Revision,
     session: SessionDep,
     principal: PrincipalDep,
 ) -> None:
     """Delete a policy; trainings it started go on."""
     found = access.project(session, principal, project, Role.MANAGER)
-    row = _load(session, found, id)
+    row = _load(session, found, policy)
     check_revision(revision, row.version)
     policies.remove(session, principal, row)
 

@@ -5,7 +5,7 @@ import uuid
 from typing import Annotated, Literal
 
 import numpy as np
-from fastapi import Query, Request, Response, status
+from fastapi import Path, Query, Request, Response, status
 from sqlalchemy.orm import Session
 
 from backend.api import masks
@@ -38,6 +38,7 @@ from backend.services.access import Principal
 from backend.services.annotations import Painted
 
 router = guarded("tasks")
+TaskId = Annotated[uuid.UUID, Path(alias="task")]
 Form = Annotated[Literal["raw", "png"], Query(description="Raw bytes or index PNG.")]
 
 
@@ -83,17 +84,15 @@ def list_tasks(
     return Page(items=taskviews.views(session, found), next=following)
 
 
-@router.get("/tasks/{task_id}")
-def get_task(
-    task_id: uuid.UUID, session: SessionDep, principal: PrincipalDep
-) -> TaskView:
+@router.get("/tasks/{task}")
+def get_task(task_id: TaskId, session: SessionDep, principal: PrincipalDep) -> TaskView:
     """Return one task."""
     return taskviews.view(session, _load(session, principal, task_id))
 
 
-@router.post("/tasks/{task_id}/renew")
+@router.post("/tasks/{task}/renew")
 def renew(
-    task_id: uuid.UUID,
+    task_id: TaskId,
     session: SessionDep,
     principal: PrincipalDep,
     settings: SettingsDep,
@@ -104,36 +103,32 @@ def renew(
     return taskviews.view(session, tasks.renew(session, principal, task, lease))
 
 
-@router.post("/tasks/{task_id}/release")
-def release(
-    task_id: uuid.UUID, session: SessionDep, principal: PrincipalDep
-) -> TaskView:
+@router.post("/tasks/{task}/release")
+def release(task_id: TaskId, session: SessionDep, principal: PrincipalDep) -> TaskView:
     """Give the task back to the queue."""
     task = _load(session, principal, task_id, lock=True)
     return taskviews.view(session, tasks.release(session, principal, task))
 
 
-@router.post("/tasks/{task_id}/skip")
+@router.post("/tasks/{task}/skip")
 def skip(
-    task_id: uuid.UUID, body: Skip, session: SessionDep, principal: PrincipalDep
+    task_id: TaskId, body: Skip, session: SessionDep, principal: PrincipalDep
 ) -> TaskView:
     """Set the task aside with a reason."""
     task = _load(session, principal, task_id, lock=True)
     return taskviews.view(session, tasks.skip(session, principal, task, body.reason))
 
 
-@router.post("/tasks/{task_id}/reopen")
-def reopen(
-    task_id: uuid.UUID, session: SessionDep, principal: PrincipalDep
-) -> TaskView:
+@router.post("/tasks/{task}/reopen")
+def reopen(task_id: TaskId, session: SessionDep, principal: PrincipalDep) -> TaskView:
     """Send a finished task back to its author."""
     task = _load(session, principal, task_id, lock=True)
     return taskviews.view(session, tasks.reopen(session, principal, task))
 
 
-@router.post("/tasks/{task_id}/verdict")
+@router.post("/tasks/{task}/verdict")
 def judge(
-    task_id: uuid.UUID, body: Verdict, session: SessionDep, principal: PrincipalDep
+    task_id: TaskId, body: Verdict, session: SessionDep, principal: PrincipalDep
 ) -> TaskView:
     """Accept the annotation under review, or send it back with a comment."""
     review = _load(session, principal, task_id, Role.REVIEWER, lock=True)
@@ -143,9 +138,9 @@ def judge(
     return taskviews.view(session, review)
 
 
-@router.get("/tasks/{task_id}/mask")
+@router.get("/tasks/{task}/mask")
 def starting_mask(
-    task_id: uuid.UUID,
+    task_id: TaskId,
     session: SessionDep,
     principal: PrincipalDep,
     form: Form = "raw",
@@ -165,9 +160,9 @@ def starting_mask(
     return masks.answer(unpack(newest.raster, shape), form, {"X-Complete-For": labels})
 
 
-@router.get("/tasks/{task_id}/draft")
+@router.get("/tasks/{task}/draft")
 def get_draft(
-    task_id: uuid.UUID,
+    task_id: TaskId,
     session: SessionDep,
     principal: PrincipalDep,
     form: Form = "raw",
@@ -186,9 +181,9 @@ def get_draft(
     return masks.answer(unpack(draft.raster, (tile.h, tile.w)), form, headers)
 
 
-@router.put("/tasks/{task_id}/draft", openapi_extra=masks.BODY)
+@router.put("/tasks/{task}/draft", openapi_extra=masks.BODY)
 def save_draft(
-    task_id: uuid.UUID,
+    task_id: TaskId,
     request: Request,
     body: masks.MaskBody,
     revision: Revision,
@@ -207,7 +202,7 @@ def save_draft(
 
 
 @router.post(
-    "/tasks/{task_id}/annotations",
+    "/tasks/{task}/annotations",
     status_code=status.HTTP_201_CREATED,
     openapi_extra=masks.BODY,
     responses={
@@ -215,7 +210,7 @@ def save_draft(
     },
 )
 def submit(
-    task_id: uuid.UUID,
+    task_id: TaskId,
     request: Request,
     body: masks.MaskBody,
     session: SessionDep,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Select, delete, func, select, update
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session, undefer
 
 from backend.db import publish_after_commit
@@ -51,7 +52,7 @@ def newest_accepted(project_id: uuid.UUID, *splits: Split) -> Select[Annotation,
             Image.state == ImageState.READY,
             Tile.split.in_(splits),
         )
-        .distinct(Annotation.tile_id)
+        .ext(distinct_on(Annotation.tile_id))
         .order_by(Annotation.tile_id, Annotation.revision.desc())
     )
 
