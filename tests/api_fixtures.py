@@ -17,6 +17,7 @@ from backend.domain.states import Lane
 from backend.models import Job
 from backend.services import jobs, people
 from backend.settings import Settings
+from backend.storage import ArtifactStore
 from worker.runner import Runner
 
 API = "http://testserver/api/v1/"
@@ -55,6 +56,19 @@ def client_with(app: FastAPI, token: str | None = None) -> TestClient:
     """A client that sends this bearer token; nothing is remembered between clients."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     return TestClient(app, base_url=API, headers=headers, raise_server_exceptions=False)
+
+
+@pytest.fixture
+def database(app: FastAPI) -> Database:
+    """The app's database."""
+    return database_of(app)
+
+
+@pytest.fixture
+def store(app: FastAPI) -> ArtifactStore:
+    """The app's store."""
+    found: ArtifactStore = app.state.store
+    return found
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import pytest
-from api_fixtures import database_of, id_of
+from api_fixtures import id_of
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from loop_fixtures import (
@@ -58,17 +57,6 @@ from backend.services.access import Principal
 from backend.storage import ArtifactStore
 
 ROUND = [JobKind.TRAIN, JobKind.EVALUATE, JobKind.PREDICT, JobKind.SCORE]
-
-
-@pytest.fixture
-def database(app: FastAPI) -> Database:
-    return database_of(app)
-
-
-@pytest.fixture
-def store(app: FastAPI) -> ArtifactStore:
-    found: ArtifactStore = app.state.store
-    return found
 
 
 def train(database: Database, slug: str) -> None:

@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
-from api_fixtures import client_with, database_of, id_of, person
+from api_fixtures import client_with, id_of, person
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from loop_fixtures import ER, MITO, annotate, place, version
@@ -20,17 +20,6 @@ from backend.settings import Settings
 from backend.storage import ArtifactStore
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
-
-
-@pytest.fixture
-def database(app: FastAPI) -> Database:
-    return database_of(app)
-
-
-@pytest.fixture
-def store(app: FastAPI) -> ArtifactStore:
-    found: ArtifactStore = app.state.store
-    return found
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from api_fixtures import database_of, id_of, person
+from api_fixtures import id_of, person
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from loop_fixtures import (
@@ -35,17 +35,6 @@ from backend.models import Image, Job, ModelVersion
 from backend.schemas.stored import StoredTree
 from backend.services import exports, maps
 from backend.storage import ArtifactStore
-
-
-@pytest.fixture
-def database(app: FastAPI) -> Database:
-    return database_of(app)
-
-
-@pytest.fixture
-def store(app: FastAPI) -> ArtifactStore:
-    found: ArtifactStore = app.state.store
-    return found
 
 
 def test_a_version_tells_all_of_itself(

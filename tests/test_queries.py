@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Sequence
 
 import pytest
-from api_fixtures import database_of, person
+from api_fixtures import person
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from loop_fixtures import annotate, place, project_id, version
@@ -15,17 +15,6 @@ from backend.domain.states import ModelState, QueryState, Split
 from backend.models import Project, Query, QueryTile
 from backend.services import queries
 from backend.storage import ArtifactStore
-
-
-@pytest.fixture
-def database(app: FastAPI) -> Database:
-    return database_of(app)
-
-
-@pytest.fixture
-def store(app: FastAPI) -> ArtifactStore:
-    found: ArtifactStore = app.state.store
-    return found
 
 
 def choose(client: TestClient, project: str, tiles: Sequence[uuid.UUID]) -> dict:

@@ -172,10 +172,13 @@ class Child:
                 "seconds of processor time and was ended.",
                 retryable=False,
             )
-        if code in (-signal.SIGKILL, 128 + signal.SIGKILL) or any(
-            sign in tail for sign in signs
-        ):
+        if any(sign in tail for sign in signs):
             text = "The background process ran out of memory."
+        elif code in (-signal.SIGKILL, 128 + signal.SIGKILL):
+            text = (
+                "The background process was killed, most likely because the machine "
+                "ran out of memory."
+            )
         elif code < 0:
             name = signal.Signals(-code).name
             text = f"The background process crashed ({name})."

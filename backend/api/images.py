@@ -32,7 +32,7 @@ from backend.imaging.pngs import grey_png, raw_bytes
 from backend.models import Image
 from backend.schemas.base import Page
 from backend.schemas.image import ImageEdit, ImageView, NewImage
-from backend.services import access, artifacts, images, pages
+from backend.services import access, artifacts, erasures, images, pages
 from backend.services.access import Principal
 from backend.storage import CHUNK, ArtifactStore, Upload, upload_key
 
@@ -239,7 +239,7 @@ def delete_image(
     The row keeps id and hash; versions trained on the image are marked.
     """
     access.load(session, principal, Image, image, Role.MANAGER)
-    images.erase(session, principal, image)
+    erasures.erase(session, principal, image)
     afterwards.add_task(_erase_bytes, database, store)
 
 

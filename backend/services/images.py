@@ -2,7 +2,7 @@
 
 import uuid
 
-from sqlalchemy import ColumnElement, Select, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, Select, exists, insert, select, update
 from sqlalchemy.orm import Session
 
 from backend.db import publish_after_commit
@@ -17,24 +17,19 @@ from backend.domain.states import (
     PixelSource,
     QueryState,
     Split,
-    TaskState,
 )
 from backend.imaging.pyramid import read_region
 from backend.imaging.readers import Grey
 from backend.models import (
     Annotation,
     Artifact,
-    Draft,
     Image,
     Job,
-    ModelVersion,
-    Prediction,
     Project,
     Query,
     QueryTile,
     Task,
     Tile,
-    TrainingSetItem,
 )
 from backend.schemas.image import ImageEdit, NewImage
 from backend.schemas.ingest import Ingested, IngestWork
@@ -42,13 +37,12 @@ from backend.schemas.stored import Entry
 from backend.services import (
     artifacts,
     audit,
-    exports,
     jobs,
     models,
     predictions,
     queries,
 )
-from backend.services.access import Principal, now
+from backend.services.access import Principal
 from backend.storage import ArtifactStore
 
 MAX_REGION_PIXELS = 2**24
@@ -123,7 +117,7 @@ def add(
         project_id=project_id,
         sha256=image.sha256,
     )
-    _announce(session, image)
+    announce(session, image)
     return image, True
 
 
@@ -166,7 +160,7 @@ def edit(
         **changes,
     )
     session.flush()
-    _announce(session, image)
+    announce(session, image)
     if image.state is ImageState.READY:
         _start_if_idle(session, image)
     return image
@@ -239,7 +233,7 @@ def conclude(session: Session, job: Job, result: Ingested) -> None:
             for position, box in enumerate(grid)
         ],
     )
-    _announce(session, image)
+    announce(session, image)
     _start_if_idle(session, image, job)
     live = models.live(session, image.project_id)
     if live is not None and image.split is not Split.NONE:
@@ -254,7 +248,7 @@ def on_failure(session: Session, job: Job) -> None:
     image.state = ImageState.REJECTED
     image.error = job.error or "The ingest was cancelled; upload the file again."
     session.flush()
-    _announce(session, image)
+    announce(session, image)
 
 
 def _image_id(job: Job) -> uuid.UUID:
@@ -282,83 +276,6 @@ def _start_if_idle(session: Session, image: Image, job: Job | None = None) -> No
     )
     if live is None or (job and live == _START and not session.scalar(select(more))):
         queries.request_start(session, session.get_one(Project, image.project_id))
-
-
-def erase(session: Session, principal: Principal, id: uuid.UUID) -> None:
-    """Delete an image and all that shows it; its row keeps id and hash.
-
-    Models that learnt from it stay, marked as tainted. Bytes go after the commit.
-    """
-    # jobs before images, as the conclusion of an ingest takes them
-    pending = session.scalars(
-        select(Job)
-        .where(
-            Job.kind == JobKind.INGEST,
-            Job.payload["image_id"].astext == str(id),
-            Job.state.in_((JobState.QUEUED, JobState.RUNNING)),
-        )
-        .with_for_update()
-    ).all()
-    image = session.get_one(Image, id, with_for_update=True, populate_existing=True)
-    if image.state is ImageState.DELETED:
-        return
-    image.state, image.deleted_at = ImageState.DELETED, now()
-    shown = session.scalars(
-        delete(Prediction)
-        .where(Prediction.image_id == id)
-        .returning(Prediction.artifact_id)
-    ).all()
-    artifacts.discard(session, [image.original_id, image.pyramid_id, *shown])
-    image.original_id = image.pyramid_id = None
-    session.flush()
-    for job in pending:
-        jobs.cancel(session, principal, job)
-    _erase_people_s_work(session, id)
-    exports.forget(session, image.project_id)
-    audit.record(
-        session,
-        principal,
-        "delete",
-        "image",
-        id,
-        project_id=image.project_id,
-        sha256=image.sha256,
-    )
-    session.flush()
-    _announce(session, image)
-
-
-def _erase_people_s_work(session: Session, image_id: uuid.UUID) -> None:
-    own = select(Tile.id).where(Tile.image_id == image_id)
-    # a submit holds its tile's row: it comes before this and is erased, or after
-    session.execute(own.order_by(Tile.id).with_for_update())
-    learnt_from = (
-        select(TrainingSetItem.training_set_id)
-        .join(Annotation, Annotation.id == TrainingSetItem.annotation_id)
-        .where(Annotation.tile_id.in_(own))
-    )
-    session.execute(
-        update(ModelVersion)
-        .where(
-            ModelVersion.training_set_id.in_(learnt_from),
-            ModelVersion.tainted_at.is_(None),
-        )
-        .values(tainted_at=now())
-    )
-    session.execute(
-        update(Annotation)
-        .where(Annotation.tile_id.in_(own), Annotation.erased_at.is_(None))
-        .values(raster=None, erased_at=now())
-    )
-    session.execute(delete(Draft).where(Draft.tile_id.in_(own)))
-    session.execute(
-        update(Task)
-        .where(
-            Task.tile_id.in_(own),
-            Task.state.in_((TaskState.OPEN, TaskState.CLAIMED)),
-        )
-        .values(state=TaskState.WITHDRAWN, lease_until=None, updated_at=now())
-    )
 
 
 def original(session: Session, image: Image) -> Artifact:
@@ -394,7 +311,8 @@ def region(
     return read_region(store.below(key), level, box)
 
 
-def _announce(session: Session, image: Image) -> None:
+def announce(session: Session, image: Image) -> None:
+    """Tell the project's clients of an image's state."""
     publish_after_commit(
         session,
         image.project_id,

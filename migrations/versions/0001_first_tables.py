@@ -1036,7 +1036,8 @@ def upgrade() -> None:
             name=op.f("ck_tasks_lease_when_claimed"),
         ),
         sa.CheckConstraint(
-            "state NOT IN ('claimed', 'submitted', 'returned') OR assignee_id IS NOT NULL",
+            "state NOT IN ('claimed', 'submitted', 'returned')"
+            " OR assignee_id IS NOT NULL",
             name=op.f("ck_tasks_somebody_holds_it"),
         ),
         sa.ForeignKeyConstraint(

@@ -1,0 +1,98 @@
+"""Erasing an image whose donor withdraws consent: bytes go, lineage stays."""
+
+import uuid
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from backend.domain.states import ImageState, JobKind, JobState, TaskState
+from backend.models import (
+    Annotation,
+    Draft,
+    Image,
+    Job,
+    ModelVersion,
+    Prediction,
+    Task,
+    Tile,
+    TrainingSetItem,
+)
+from backend.services import artifacts, audit, exports, images, jobs
+from backend.services.access import Principal, now
+
+
+def erase(session: Session, principal: Principal, id: uuid.UUID) -> None:
+    """Delete an image and all that shows it; its row keeps id and hash.
+
+    Models that learnt from it stay, marked as tainted. Bytes go after the commit.
+    """
+    # jobs before images, as the conclusion of an ingest takes them
+    pending = session.scalars(
+        select(Job)
+        .where(
+            Job.kind == JobKind.INGEST,
+            Job.payload["image_id"].astext == str(id),
+            Job.state.in_((JobState.QUEUED, JobState.RUNNING)),
+        )
+        .with_for_update()
+    ).all()
+    image = session.get_one(Image, id, with_for_update=True, populate_existing=True)
+    if image.state is ImageState.DELETED:
+        return
+    image.state, image.deleted_at = ImageState.DELETED, now()
+    shown = session.scalars(
+        delete(Prediction)
+        .where(Prediction.image_id == id)
+        .returning(Prediction.artifact_id)
+    ).all()
+    artifacts.discard(session, [image.original_id, image.pyramid_id, *shown])
+    image.original_id = image.pyramid_id = None
+    session.flush()
+    for job in pending:
+        jobs.cancel(session, principal, job)
+    _erase_people_s_work(session, id)
+    exports.forget(session, image.project_id)
+    audit.record(
+        session,
+        principal,
+        "delete",
+        "image",
+        id,
+        project_id=image.project_id,
+        sha256=image.sha256,
+    )
+    session.flush()
+    images.announce(session, image)
+
+
+def _erase_people_s_work(session: Session, image_id: uuid.UUID) -> None:
+    own = select(Tile.id).where(Tile.image_id == image_id)
+    # a submit holds its tile's row: it comes before this and is erased, or after
+    session.execute(own.order_by(Tile.id).with_for_update())
+    learnt_from = (
+        select(TrainingSetItem.training_set_id)
+        .join(Annotation, Annotation.id == TrainingSetItem.annotation_id)
+        .where(Annotation.tile_id.in_(own))
+    )
+    session.execute(
+        update(ModelVersion)
+        .where(
+            ModelVersion.training_set_id.in_(learnt_from),
+            ModelVersion.tainted_at.is_(None),
+        )
+        .values(tainted_at=now())
+    )
+    session.execute(
+        update(Annotation)
+        .where(Annotation.tile_id.in_(own), Annotation.erased_at.is_(None))
+        .values(raster=None, erased_at=now())
+    )
+    session.execute(delete(Draft).where(Draft.tile_id.in_(own)))
+    session.execute(
+        update(Task)
+        .where(
+            Task.tile_id.in_(own),
+            Task.state.in_((TaskState.OPEN, TaskState.CLAIMED)),
+        )
+        .values(state=TaskState.WITHDRAWN, lease_until=None, updated_at=now())
+    )
