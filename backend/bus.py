@@ -11,6 +11,8 @@ import redis.asyncio
 from backend.domain.events import Event
 
 KEPT = 1000
+IDLE_SECONDS = 2
+"""How long a reader waits for news before it yields None."""
 
 
 def _stream(project_id: uuid.UUID) -> str:
@@ -45,7 +47,13 @@ class Bus:
 
         "$" as `after` means from now on. Raises redis.RedisError when the broker goes.
         """
-        client: Any = redis.asyncio.Redis.from_url(self._url, decode_responses=True)
+        client: Any = redis.asyncio.Redis.from_url(
+            self._url,
+            # longer than the wait for news, or silence would pass for an outage
+            socket_timeout=IDLE_SECONDS + 3,
+            socket_connect_timeout=2,
+            decode_responses=True,
+        )
         stream = _stream(project_id)
         try:
             if after == "$":  # asked again, it would skip what comes between two reads
@@ -53,7 +61,9 @@ class Bus:
                 after = newest[0][0] if newest else "0"
             while True:
                 # RESP3 answers {stream: [entries]}, with None when nothing came
-                answer = await client.xread({stream: after}, count=100, block=5000)
+                answer = await client.xread(
+                    {stream: after}, count=100, block=1000 * IDLE_SECONDS
+                )
                 entries = _entries(answer)
                 if not entries:
                     yield None

@@ -170,7 +170,7 @@ def test_the_commands_are_those_of_cisterna_up(
         _, processes = stack(settings)
         # what comes before `-m` are options of the interpreter
         return {
-            p.name: p._argv[p._argv.index("-m") + 1 :]
+            p.name: p.argv[p.argv.index("-m") + 1 :]
             for p in processes
             if isinstance(p, Program)
         }

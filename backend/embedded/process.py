@@ -118,8 +118,8 @@ class Program(Process):
         self.name = name
         self.once = once
         self.log = data_dir / "logs" / f"{name}.log"
-        self._argv = list(argv)
-        self._env = dict(env or {})
+        self.argv = list(argv)
+        self.env = dict(env or {})
         self._ready = ready
         self._pid_file = data_dir / "run" / f"{name}.pid"
         self._child: subprocess.Popen[bytes] | None = None
@@ -133,8 +133,8 @@ class Program(Process):
         tether = [sys.executable, "-I", "-S", leash.__file__]
         with open_log(self.log) as log:
             self._child = subprocess.Popen(
-                [*tether, str(self._pid_file), str(os.getpid()), *self._argv],
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **self._env},
+                [*tether, str(self._pid_file), str(os.getpid()), *self.argv],
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **self.env},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
