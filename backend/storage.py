@@ -32,13 +32,16 @@ def job_prefix(job_id: uuid.UUID, fence: int) -> str:
 
 
 class Upload:
-    """A blob that arrives in blocks; nothing is visible at its key before `close`."""
+    """A blob that arrives in blocks; nothing is visible at its key before `close`.
+
+    S3 keeps the invisible parts of an aborted one until the bucket's lifecycle ends it.
+    """
 
     def __init__(self, store: ObjectStore, key: str) -> None:
         self.key = key
         self.bytes = 0
         self._digest = hashlib.sha256()
-        # letting go of the writer is what makes obstore drop the parts written so far
+        # obstore has no abort; letting go of the writer deletes a local draft
         self._writer: WritableFile | None = obstore.open_writer(store, key)
 
     def write(self, block: bytes) -> None:
@@ -118,8 +121,11 @@ class ArtifactStore:
 
     def stream(self, key: str) -> Iterator[bytes]:
         """Yield the blob in chunks; FileNotFoundError if there is none."""
-        for block in obstore.get(self.root, key).stream(min_chunk_size=CHUNK):
-            yield bytes(block)
+        # a request per chunk: one for all would time out under a slow reader
+        size = obstore.head(self.root, key)["size"]
+        for start in range(0, size, CHUNK):
+            end = min(start + CHUNK, size)
+            yield bytes(obstore.get_range(self.root, key, start=start, end=end))
 
     def fetch_file(self, key: str, path: Path) -> Path:
         """Copy the blob at `key` to a local file."""

@@ -19,7 +19,7 @@ from backend.domain.errors import Invalid
 from backend.domain.labels import LIVER
 from backend.domain.masks import unpack
 from backend.domain.states import TaskState
-from backend.models import Annotation, Task, Tile
+from backend.models import Annotation, AuditEntry, Task, Tile
 from backend.services.imports import added, labels_named, value_map
 
 
@@ -169,6 +169,79 @@ def test_value_maps() -> None:
     assert labels_named(None, LIVER) is None
 
 
+def test_the_same_again_adds_no_revision(
+    app: FastAPI, admin: TestClient, project: str
+) -> None:
+    image = ready(app, admin, project, grey())["id"]
+    first = send(admin, image, png(labels()), complete_for="mitochondria")
+    assert first.status_code == 201
+    assert first.json()["unchanged"] == 0
+    again = send(admin, image, png(labels()), complete_for="mitochondria")
+    assert again.status_code == 200, again.text
+    assert again.json() == first.json() | {"unchanged": 6}
+    assert counts(app) == (6, 1)
+    # it says no more than the tiles do
+    part = send(
+        admin, image, png(labels()[:64, :64]), complete_for="mitochondria", y=0, x=0
+    )
+    assert part.status_code == 200
+    assert part.json()["unchanged"] == 1
+    assert part.json()["annotations"][0] in first.json()["annotations"]
+    assert counts(app) == (6, 1)
+
+
+def test_only_tiles_that_change_get_a_revision(
+    app: FastAPI, admin: TestClient, project: str
+) -> None:
+    image = ready(app, admin, project, grey())["id"]
+    first = send(admin, image, png(labels()), complete_for="all").json()
+    painted = labels()
+    painted[0, 0] = 4
+    second = send(admin, image, png(painted), complete_for="all")
+    assert second.status_code == 201, second.text
+    assert second.json()["unchanged"] == 5
+    assert len({*second.json()["annotations"]} - {*first["annotations"]}) == 1
+    assert np.array_equal(whole(app, image), painted)
+    assert counts(app) == (7, 2)
+
+
+def test_the_same_pixels_complete_for_more_are_a_revision(
+    app: FastAPI, admin: TestClient, project: str
+) -> None:
+    image = ready(app, admin, project, grey())["id"]
+    send(admin, image, png(labels()), complete_for="mitochondria")
+    more = send(admin, image, png(labels()), complete_for="all")
+    assert more.status_code == 201
+    assert more.json()["unchanged"] == 0
+    # fewer labels than the tiles are complete for bring nothing
+    fewer = send(admin, image, png(labels()), complete_for="ER")
+    assert fewer.status_code == 200, fewer.text
+    assert counts(app) == (12, 2)
+
+
+def test_after_a_retraction_the_same_is_news(
+    app: FastAPI, admin: TestClient, project: str
+) -> None:
+    image = ready(app, admin, project, grey())["id"]
+    first = send(admin, image, png(labels())).json()["annotations"]
+    assert admin.post(f"annotations/{first[0]}/retract").status_code == 200
+    again = send(admin, image, png(labels()))
+    assert again.status_code == 201
+    assert again.json()["unchanged"] == 5
+    assert set(again.json()["annotations"]) > set(first[1:])
+    assert counts(app)[0] == 7
+
+
+def counts(app: FastAPI) -> tuple[int, int]:
+    """How many annotations there are, and entries about imports."""
+    imported = AuditEntry.action == "import"
+    with database_of(app).unit_of_work() as session:
+        return (
+            session.scalar(select(func.count()).select_from(Annotation)) or 0,
+            session.scalar(select(func.count()).where(imported)) or 0,
+        )
+
+
 VALUES = (1, 2, 3)
 
 
@@ -199,3 +272,19 @@ def test_adding_up_never_claims_more_than_the_passes_did(
         assert both <= truth
     elif news != 0:
         assert result == news
+
+
+@given(
+    before=st.sampled_from([0, 255, *VALUES]),
+    news=st.sampled_from([0, 255, *VALUES]),
+    first=st.sets(st.sampled_from(VALUES)),
+    second=st.sets(st.sampled_from(VALUES)),
+)
+def test_adding_the_same_twice_is_adding_it_once(
+    before: int, news: int, first: set[int], second: set[int]
+) -> None:
+    def pixel(value: int) -> np.ndarray:
+        return np.full((1, 1), value, np.uint8)
+
+    once = added(pixel(before), first, pixel(news), second)
+    assert np.array_equal(added(once, first | second, pixel(news), second), once)

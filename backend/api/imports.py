@@ -3,7 +3,7 @@
 import uuid
 from typing import Annotated
 
-from fastapi import Depends, Query, Request, status
+from fastapi import Depends, Query, Request, Response, status
 
 from backend.api.deps import PrincipalDep, SessionDep
 from backend.api.images import RAW_BODY, check_raw
@@ -28,9 +28,11 @@ async def raw_body(request: Request) -> bytes:
     "/images/{image}/labels",
     status_code=status.HTTP_201_CREATED,
     openapi_extra=RAW_BODY,
+    responses={200: {"description": "The tiles say all of it already"}},
 )
 def import_labels(
     image: uuid.UUID,
+    response: Response,
     data: Annotated[bytes, Depends(raw_body)],
     session: SessionDep,
     principal: PrincipalDep,
@@ -60,6 +62,10 @@ def import_labels(
     """Accept a label image (PNG or TIFF) as annotations of the tiles it touches.
 
     The revisions start from what the tiles had, so passes for different labels add up.
+    Sending the same again adds none: a tile whose newest accepted mask and complete
+    labels would stay the same is counted in `unchanged`, and if all are, the answer is
+    200. Should somebody have painted in between, the label image wins where it says
+    something; send an `Idempotency-Key` to make a retry only repeat the first answer.
     """
     row = access.load(session, principal, Image, image, Role.MANAGER)
     schema = session.get_one(Project, row.project_id).schema
@@ -69,9 +75,12 @@ def import_labels(
         named = tuple(sorted(set(mapping.values()) & set(schema.values)))
     raster = apply_value_map(read_labels(data, imports.MAX_PIXELS), mapping)
     done = imports.accept(session, principal, row, raster, (y, x), named)
+    if done.annotations and done.unchanged == len(done.annotations):
+        response.status_code = status.HTTP_200_OK
     return ImportView(
         image_id=row.id,
         annotations=list(done.annotations),
+        unchanged=done.unchanged,
         complete_for=list(done.complete_for),
         pixels=done.pixels,
     )

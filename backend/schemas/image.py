@@ -79,10 +79,14 @@ class ImageView(View):
 
 
 class ImportView(View):
-    """What came of a label image: one accepted annotation per tile it touches."""
+    """What came of a label image: one accepted annotation per tile it touches.
+
+    `unchanged` of them were there and said all of it: those tiles got no new revision.
+    """
 
     image_id: uuid.UUID
     annotations: list[uuid.UUID]
+    unchanged: int
     complete_for: list[int]
     pixels: dict[str, int]
     """{"value": pixels imported}."""

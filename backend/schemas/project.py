@@ -101,7 +101,7 @@ class ProjectView(View):
     strategy: str
     strategy_parameters: dict[str, float]
     segmenter: str
-    training: dict[str, str | float | None]
+    training: dict[str, str | int | float | None]
     review: bool
     promotion: Promotion
     seed: int

@@ -27,9 +27,14 @@ _WORDS = {"background": BACKGROUND, "none": BACKGROUND, "unknown": UNKNOWN}
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What came of a label image; `pixels` counts the values brought in."""
+    """What came of a label image; `pixels` counts the values brought in.
+
+    `annotations` are the accepted ones of the tiles; `unchanged` of them said all of it
+    before.
+    """
 
     annotations: tuple[uuid.UUID, ...]
+    unchanged: int
     complete_for: tuple[int, ...]
     pixels: dict[str, int]
 
@@ -119,7 +124,8 @@ def accept(
 
     Each tile it touches gets one accepted revision that starts from the tile's last
     one, so that passes for different labels add up. What the raster does not cover
-    stays as it was, or unknown.
+    stays as it was, or unknown. A tile that would stay as it is gets no revision, so
+    sending the same again changes nothing.
     """
     if image.state is not ImageState.READY:
         raise Conflict(
@@ -148,23 +154,26 @@ def accept(
         .order_by(Tile.id)
         .with_for_update()
     ).all()
-    made = [
+    revisions = [
         _revise(session, principal, tile, raster, area, complete_for) for tile in tiles
     ]
-    audit.record(
-        session,
-        principal,
-        "import",
-        "image",
-        image.id,
-        project_id=image.project_id,
-        tiles=len(made),
-        complete_for=sorted(complete_for),
-    )
-    session.flush()
+    made = sum(is_new for _, is_new in revisions)
+    if made:
+        audit.record(
+            session,
+            principal,
+            "import",
+            "image",
+            image.id,
+            project_id=image.project_id,
+            tiles=made,
+            complete_for=sorted(complete_for),
+        )
+        session.flush()
     counts = np.bincount(raster.ravel(), minlength=UNKNOWN + 1)
     return Imported(
-        annotations=tuple(made),
+        annotations=tuple(id for id, _ in revisions),
+        unchanged=len(revisions) - made,
         complete_for=tuple(sorted(complete_for)),
         pixels={str(value): int(counts[value]) for value in np.flatnonzero(counts)},
     )
@@ -177,7 +186,8 @@ def _revise(
     raster: Raster,
     area: Box,
     complete_for: Collection[int],
-) -> uuid.UUID:
+) -> tuple[uuid.UUID, bool]:
+    """Return the tile's accepted revision after the import, and whether it is new."""
     top, left = max(tile.y, area.y), max(tile.x, area.x)
     bottom = min(tile.y + tile.h, area.y + area.h)
     right = min(tile.x + tile.w, area.x + area.w)
@@ -202,6 +212,9 @@ def _revise(
         before = masks.unpack(last.raster, (tile.h, tile.w))
         mask = added(before, last.complete_for, news, complete_for)
         complete |= set(last.complete_for)
+    digest = hashlib.sha256(mask.tobytes()).hexdigest()
+    if last is not None and (last.sha256, set(last.complete_for)) == (digest, complete):
+        return last.id, False
     newest = session.scalar(
         select(func.max(Annotation.revision)).where(Annotation.tile_id == tile.id)
     )
@@ -211,14 +224,14 @@ def _revise(
         revision=(newest or 0) + 1,
         author_id=principal.id,
         raster=masks.pack(mask),
-        sha256=hashlib.sha256(mask.tobytes()).hexdigest(),
+        sha256=digest,
         complete_for=sorted(complete),
         imported=True,
     )
     session.add(row)
     session.flush()
     annotations.accept(session, principal, row)
-    return row.id
+    return row.id, True
 
 
 def added(
