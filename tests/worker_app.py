@@ -4,6 +4,7 @@ An export job does what its payload says; every attempt leaves a line in `journa
 A training ends well at once.
 """
 
+import logging
 import os
 import signal
 import time
@@ -20,6 +21,10 @@ from worker.runner import KINDS, Kind
 from worker.segmenter import Progress, Report, Stop
 
 __all__ = ["app"]
+
+# tests read in the log that a ring or a tick has arrived
+for quiet in ("celery.app.trace", "celery.worker.strategy"):
+    logging.getLogger(quiet).setLevel(logging.INFO)
 
 
 def prepare(session: Session, job: Job) -> dict[str, Any]:
