@@ -5,7 +5,7 @@
 For each seed a project of its own; `cisterna simulate` plays the annotator in it. What
 is done is kept in `data/loop-vnc` (or CISTERNA_DATA_DIR), per seed and round, so a run
 that was stopped goes on where it was. The images are looked for in CISTERNA_REAL_DATA,
-then in ../shared/data.
+then in ../shared/data. Seeds that are not asked for stay in the result as they were.
 """
 
 import argparse
@@ -172,18 +172,22 @@ def simulate(
 
 
 def write(settings: Settings, asked: argparse.Namespace) -> None:
-    """Write all records there are, with what made them, and the learning curve."""
+    """Write the records, beside those of other seeds, and the learning curve."""
     files = [records_file(settings, asked, seed) for seed in asked.seeds]
     records = [
         r for file in files if file.exists() for r in json.loads(file.read_text())
     ]
-    result = {
+    run = {
         "command": shlex.join(["python", "-m", "bench.loop_real", *sys.argv[1:]]),
         "commit": commit(),
         "machine": machine(),
-        "data": FOLDER,
-        "records": records,
+        "seeds": sorted({record["seed"] for record in records}),
     }
+    before = json.loads(asked.out.read_text()) if asked.out.exists() else {}
+    others = [r for r in before.get("records", []) if r["seed"] not in run["seeds"]]
+    records = sorted([*others, *records], key=lambda r: (r["seed"], r["round"]))
+    runs = [r for r in before.get("runs", []) if not {*r["seeds"]} <= {*run["seeds"]}]
+    result = {"data": FOLDER, "runs": [*runs, run], "records": records}
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     asked.out.write_text(json.dumps(result, indent=1) + "\n")
     picture = asked.out.with_suffix(".png")
