@@ -7,6 +7,7 @@ import io
 import uuid
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -150,6 +151,34 @@ def test_upload_and_ingest(app: FastAPI, admin: TestClient, project: str) -> Non
     with database_of(app).unit_of_work() as session:
         keys = [a.key for a in session.scalars(select(Artifact))]
     assert all(any(k.startswith(key) for key in keys) for k in stored(app))
+
+
+def test_the_order_draws_on_all_pool_images_whatever_comes_after_them(
+    app: FastAPI, admin: TestClient, project: str
+) -> None:
+    for number, split in enumerate(["pool", "pool", "pool", "validation", "none"]):
+        data = png(grey(200, 200, seed=number))
+        upload(admin, project, data, name=f"image {number}", split=split)
+    with ThreadPoolExecutor(2) as slots:
+        list(slots.map(lambda _: run_jobs(app), range(2)))
+    images = admin.get(f"projects/{project}/images").json()["items"]
+    assert {image["state"] for image in images} == {"ready"}
+    pool = {image["id"] for image in images if image["split"] == "pool"}
+    live = admin.get(f"projects/{project}/queries").json()["items"][0]
+    ranks = admin.get(f"queries/{live['id']}/tiles").json()["items"]
+    assert {rank["tile"]["image_id"] for rank in ranks} == pool
+
+
+def test_a_rejected_image_does_not_hold_up_the_order(
+    app: FastAPI, admin: TestClient, project: str
+) -> None:
+    for number in range(2):
+        upload(admin, project, png(grey(seed=number)), name=f"image {number}")
+    upload(admin, project, b"no image at all", name="broken")
+    run_jobs(app)
+    live = admin.get(f"projects/{project}/queries").json()["items"][0]
+    ranks = admin.get(f"queries/{live['id']}/tiles").json()["items"]
+    assert len({rank["tile"]["image_id"] for rank in ranks}) == 2
 
 
 def test_first_pool_image_brings_a_first_order_of_tiles(

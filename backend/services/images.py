@@ -12,7 +12,6 @@ from backend.domain.geometry import Box, TileGrid
 from backend.domain.states import (
     ImageState,
     JobKind,
-    JobState,
     Lane,
     PixelSource,
     QueryState,
@@ -46,7 +45,6 @@ from backend.services.access import Principal
 from backend.storage import ArtifactStore
 
 MAX_REGION_PIXELS = 2**24
-_START = "start"
 
 
 def add(
@@ -161,8 +159,8 @@ def edit(
     )
     session.flush()
     announce(session, image)
-    if image.state is ImageState.READY:
-        _start_if_idle(session, image)
+    if body.split is not None and image.state is ImageState.READY:
+        _order_pool(session, image)
     return image
 
 
@@ -234,7 +232,7 @@ def conclude(session: Session, job: Job, result: Ingested) -> None:
         ],
     )
     announce(session, image)
-    _start_if_idle(session, image, job)
+    _order_pool(session, image)
     live = models.live(session, image.project_id)
     if live is not None and image.split is not Split.NONE:
         predictions.go_on(session, live)
@@ -249,13 +247,14 @@ def on_failure(session: Session, job: Job) -> None:
     image.error = job.error or "The ingest was cancelled; upload the file again."
     session.flush()
     announce(session, image)
+    _order_pool(session, image)
 
 
 def _image_id(job: Job) -> uuid.UUID:
     return uuid.UUID(str(job.payload["image_id"]))
 
 
-def _start_if_idle(session: Session, image: Image, job: Job | None = None) -> None:
+def _order_pool(session: Session, image: Image) -> None:
     """Order the pool without a model, until a model or a person orders it.
 
     Images come in batches: the first serves people at once, the last of the batch
@@ -263,19 +262,20 @@ def _start_if_idle(session: Session, image: Image, job: Job | None = None) -> No
     """
     if image.split is not Split.POOL:
         return
+    # without the lock, two that end at once would each wait for the other
+    project = session.get_one(Project, image.project_id, with_for_update=True)
     live = session.scalar(
         select(Query.strategy).where(
-            Query.project_id == image.project_id, Query.state == QueryState.LIVE
+            Query.project_id == project.id, Query.state == QueryState.LIVE
         )
     )
     more: ColumnElement[bool] = exists().where(
-        Job.project_id == image.project_id,
-        Job.kind == JobKind.INGEST,
-        Job.state.in_((JobState.QUEUED, JobState.RUNNING)),
-        Job.id != (job.id if job else None),
+        Image.project_id == project.id,
+        Image.split == Split.POOL,
+        Image.state == ImageState.UPLOADED,
     )
-    if live is None or (job and live == _START and not session.scalar(select(more))):
-        queries.request_start(session, session.get_one(Project, image.project_id))
+    if live is None or (live == queries.START and not session.scalar(select(more))):
+        queries.request_start(session, project)
 
 
 def original(session: Session, image: Image) -> Artifact:

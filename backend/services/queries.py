@@ -38,6 +38,8 @@ from backend.schemas.loop import Measured, PoolImage, RankedTile, ScoreResult, S
 from backend.services import artifacts, audit, jobs, quality
 from backend.services.access import Principal, now
 
+START = "start"
+"""The strategy that needs no model."""
 RESERVE = 4
 """Reserve of a head, in query sizes, so that nobody waits for a training."""
 HELD = (TaskState.CLAIMED, TaskState.SUBMITTED, TaskState.RETURNED)
@@ -153,7 +155,7 @@ def conclude(session: Session, job: Job, result: ScoreResult) -> None:
 
 
 def request_start(session: Session, project: Project) -> Query | None:
-    """Order the pool by strategy `start`, without a model; None if it is empty."""
+    """Order the pool without a model; None if no tile of it is left to ask for."""
     rows = session.execute(
         select(Tile)
         .join(Image, Image.id == Tile.image_id)
@@ -165,9 +167,9 @@ def request_start(session: Session, project: Project) -> Query | None:
         .order_by(Image.created_at, Image.id, Tile.position)
     ).scalars()
     tiles = list(rows)
-    if not tiles:
-        return None
     kept_out = excluded(session, project.id)
+    if all(tile.id in kept_out for tile in tiles):
+        return None
     numbers: dict[uuid.UUID, int] = {}
     pool = Pool(
         keys=tuple(str(tile.id) for tile in tiles),
@@ -179,11 +181,11 @@ def request_start(session: Session, project: Project) -> Query | None:
         excluded=np.array([tile.id in kept_out for tile in tiles]),
     )
     ranked = rank(
-        "start", pool, project.query_size, RESERVE * project.query_size, project.seed
+        START, pool, project.query_size, RESERVE * project.query_size, project.seed
     )
     query = Query(
         project_id=project.id,
-        strategy="start",
+        strategy=START,
         seed=project.seed,
         state=QueryState.SUPERSEDED,
     )
@@ -199,6 +201,21 @@ def request_start(session: Session, project: Project) -> Query | None:
     )
     make_live(session, query)
     return query
+
+
+def refill(session: Session, project: Project) -> bool:
+    """Order what is left once a head made without a model is used up; False if none.
+
+    A head made by a model is not refilled: the next training brings a better one.
+    """
+    live = session.scalar(
+        select(Query.strategy).where(
+            Query.project_id == project.id, Query.state == QueryState.LIVE
+        )
+    )
+    if live not in (None, START):
+        return False
+    return request_start(session, project) is not None
 
 
 def choose(

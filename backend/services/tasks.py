@@ -47,8 +47,13 @@ def claim(
             .order_by(Task.updated_at, Task.rank, Task.id)
         )
     )
+    refilled = False
     while len(held) < min(count, HELD_AT_MOST):
         task = _take(session, principal, project, kind, lease)
+        if task is None and kind is TaskKind.ANNOTATE and not refilled:
+            refilled = True
+            if queries.refill(session, project):
+                task = _take(session, principal, project, kind, lease)
         if task is None:
             break
         held.append(task)
