@@ -1,11 +1,11 @@
-# make demo   set everything up and run the whole loop on a synthetic liver project
-# make up     serve on this machine, without demo data
-# make loop-real  the loop on real images, hours of two cores; goes on where it was
-# make test   set everything up and run all checks and tests
+# make demo       set everything up and run the whole loop on a synthetic liver project
+# make test       set everything up and run all checks and tests
+# make up         serve on this machine, without demo data
+# make loop-real  the loop on real images: over an hour of two cores; goes on where it was
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: setup check test demo up loop-real browser clean
+.PHONY: setup check test demo up loop-real clean
 
 setup: $(VENV)/.ready
 
