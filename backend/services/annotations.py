@@ -64,17 +64,19 @@ def annotated(
     rows = session.execute(
         newest_accepted(project_id, *splits).options(undefer(Annotation.raster))
     )
-    return [
-        AnnotatedTile(
-            annotation_id=annotation.id,
-            image_id=tile.image_id,
-            box=tile.box,
-            raster=annotation.raster or b"",
-            complete_for=tuple(annotation.complete_for),
-            split=tile.split,
-        )
-        for annotation, tile in rows
-    ]
+    return [annotated_tile(annotation, tile) for annotation, tile in rows]
+
+
+def annotated_tile(annotation: Annotation, tile: Tile) -> AnnotatedTile:
+    """Return a loaded revision and its tile as the value that steps take."""
+    return AnnotatedTile(
+        annotation_id=annotation.id,
+        image_id=tile.image_id,
+        box=tile.box,
+        raster=annotation.raster or b"",
+        complete_for=tuple(annotation.complete_for),
+        split=tile.split,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,8 @@
 """How good a version is on validation and test, and what follows: promotion."""
 
-import uuid
-
 from sqlalchemy.orm import Session
 
-from backend.domain.states import JobKind, Lane, Promotion, Split
+from backend.domain.states import JobKind, Promotion, Split
 from backend.models import Evaluation, Job, ModelVersion, Project
 from backend.schemas.loop import SweepResult, SweepWork
 from backend.services import annotations, artifacts, jobs, models, predictions
@@ -17,7 +15,7 @@ def request(session: Session, version: ModelVersion) -> Job:
     return jobs.enqueue(
         session,
         JobKind.EVALUATE,
-        Lane.CPU if version.segmenter == "forest" else Lane.GPU,
+        jobs.lane_of(version.segmenter),
         {"model_version_id": str(version.id)},
         project_id=version.project_id,
         dedupe_key=f"evaluate:{version.id}",
@@ -26,9 +24,7 @@ def request(session: Session, version: ModelVersion) -> Job:
 
 def prepare(session: Session, job: Job) -> SweepWork:
     """Gather the candidate, and every annotated validation and test tile."""
-    version = session.get_one(
-        ModelVersion, uuid.UUID(str(job.payload["model_version_id"]))
-    )
+    version = jobs.version_of(session, job)
     truth = annotations.annotated(session, version.project_id, *MEASURED)
     images = artifacts.stored_images(session, {tile.image_id for tile in truth})
     return predictions.sweep_work(session, job, version, images, tuple(truth))
@@ -36,9 +32,7 @@ def prepare(session: Session, job: Job) -> SweepWork:
 
 def conclude(session: Session, job: Job, result: SweepResult) -> None:
     """Keep the counts and the sweeps, then promote if the project wants it so."""
-    version = session.get_one(
-        ModelVersion, uuid.UUID(str(job.payload["model_version_id"]))
-    )
+    version = jobs.version_of(session, job)
     predictions.keep(session, version, result)
     session.add_all(
         Evaluation(

@@ -20,7 +20,7 @@ from backend.db import publish_after_commit, ring_after_commit
 from backend.domain.errors import Conflict
 from backend.domain.events import Event, EventKind
 from backend.domain.states import JOB_STEPS, JobKind, JobState, Lane, step
-from backend.models import Job
+from backend.models import Job, ModelVersion
 from backend.services import audit
 from backend.services.access import Principal, now
 
@@ -100,6 +100,17 @@ def enqueue(
     ring_after_commit(session, id, lane)
     announce(session, project_id, id, JobState.QUEUED)
     return session.scalars(select(Job).where(Job.id == id)).one()
+
+
+def lane_of(segmenter: str) -> Lane:
+    """Return the lane in which a segmenter trains and sweeps."""
+    return Lane.CPU if segmenter == "forest" else Lane.GPU
+
+
+def version_of(session: Session, job: Job) -> ModelVersion:
+    """Return the model version a job of the loop is about."""
+    id = uuid.UUID(str(job.payload["model_version_id"]))
+    return session.get_one(ModelVersion, id)
 
 
 def announce(

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from backend.db import publish_after_commit
 from backend.domain.errors import Conflict, Invalid
 from backend.domain.events import Event, EventKind
-from backend.domain.states import ImageState, JobKind, Lane, ModelState, Split
+from backend.domain.states import ImageState, JobKind, ModelState, Split
 from backend.models import Artifact, Image, Job, ModelVersion, Prediction, Project
 from backend.schemas.loop import AnnotatedTile, SweepResult, SweepWork
 from backend.schemas.stored import StoredImage
@@ -45,7 +45,7 @@ def _enqueue(
     return jobs.enqueue(
         session,
         JobKind.PREDICT,
-        Lane.CPU if version.segmenter == "forest" else Lane.GPU,
+        jobs.lane_of(version.segmenter),
         {"model_version_id": str(version.id), **payload},
         project_id=version.project_id,
         dedupe_key=dedupe_key,
@@ -120,9 +120,7 @@ def missing(session: Session, version: ModelVersion) -> list[uuid.UUID]:
 
 def prepare(session: Session, job: Job) -> SweepWork:
     """Gather the model and the images it still has to sweep."""
-    version = session.get_one(
-        ModelVersion, uuid.UUID(str(job.payload["model_version_id"]))
-    )
+    version = jobs.version_of(session, job)
     chosen = job.payload.get("image_ids")
     if isinstance(chosen, list):
         ids = [uuid.UUID(str(id)) for id in chosen]
@@ -185,9 +183,7 @@ def keep(session: Session, version: ModelVersion, result: SweepResult) -> None:
 
 def conclude(session: Session, job: Job, result: SweepResult) -> None:
     """Keep the sweeps; the live version's lead on to a new order of tiles."""
-    version = session.get_one(
-        ModelVersion, uuid.UUID(str(job.payload["model_version_id"]))
-    )
+    version = jobs.version_of(session, job)
     keep(session, version, result)
     publish_after_commit(
         session,

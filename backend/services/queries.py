@@ -81,9 +81,7 @@ def request_score(
 
 def prepare(session: Session, job: Job) -> ScoreWork:
     """Gather the statistics of every pool image and what each class needs."""
-    version = session.get_one(
-        ModelVersion, uuid.UUID(str(job.payload["model_version_id"]))
-    )
+    version = jobs.version_of(session, job)
     project = session.get_one(Project, version.project_id)
     rows = session.execute(
         select(Prediction)
@@ -136,9 +134,7 @@ def prepare(session: Session, job: Job) -> ScoreWork:
 
 def conclude(session: Session, job: Job, result: ScoreResult) -> None:
     """Store the order; it is served at once if its version is still live."""
-    version = session.get_one(
-        ModelVersion, uuid.UUID(str(job.payload["model_version_id"]))
-    )
+    version = jobs.version_of(session, job)
     project = session.get_one(Project, version.project_id)
     query = Query(
         project_id=project.id,
@@ -242,7 +238,8 @@ def choose(
             f"Not pool tiles of this project: {', '.join(strangers[:5])}.",
             field="tiles",
         )
-    taken = [str(id) for id in tile_ids if id in excluded(session, project.id)]
+    kept_out = excluded(session, project.id)
+    taken = [str(id) for id in tile_ids if id in kept_out]
     if taken:
         raise Conflict(
             f"Annotated, skipped or held already: {', '.join(taken[:5])}.",

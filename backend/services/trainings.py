@@ -1,7 +1,6 @@
 """From accepted annotations to a candidate: what a training learns, what it became."""
 
 import statistics
-import uuid
 
 import numpy as np
 from sqlalchemy import func, select
@@ -15,7 +14,6 @@ from backend.domain.masks import training_target, unpack
 from backend.domain.states import (
     MODEL_STEPS,
     JobKind,
-    Lane,
     ModelState,
     Split,
     step,
@@ -93,7 +91,7 @@ def request(
     job = jobs.enqueue(
         session,
         JobKind.TRAIN,
-        Lane.CPU if segmenter == "forest" else Lane.GPU,
+        jobs.lane_of(segmenter),
         {"model_version_id": str(version.id)},
         project_id=project.id,
         requested_by=requested_by.id if requested_by else None,
@@ -132,15 +130,9 @@ def _refuse_the_unteachable(project: Project, tiles: list[AnnotatedTile]) -> Non
         )
 
 
-def _version(session: Session, job: Job) -> ModelVersion:
-    return session.get_one(
-        ModelVersion, uuid.UUID(str(job.payload["model_version_id"]))
-    )
-
-
 def prepare(session: Session, job: Job) -> TrainWork:
     """Gather what the training needs; freezes the project's working pixel size."""
-    version = _version(session, job)
+    version = jobs.version_of(session, job)
     project = session.get_one(Project, version.project_id)
     tiles = _still_valid(session, version)
     _refuse_the_unteachable(project, tiles)
@@ -192,16 +184,7 @@ def _still_valid(session: Session, version: ModelVersion) -> list[AnnotatedTile]
             )
             session.delete(item)
             continue
-        valid.append(
-            AnnotatedTile(
-                annotation_id=annotation.id,
-                image_id=tile.image_id,
-                box=tile.box,
-                raster=annotation.raster,
-                complete_for=tuple(annotation.complete_for),
-                split=tile.split,
-            )
-        )
+        valid.append(annotations.annotated_tile(annotation, tile))
     return valid
 
 
@@ -223,7 +206,7 @@ def _plans(session: Session, version: ModelVersion) -> StoredTree | None:
 
 def conclude(session: Session, job: Job, result: TrainResult) -> None:
     """Make the trained version a candidate and queue its evaluation."""
-    version = _version(session, job)
+    version = jobs.version_of(session, job)
     version.artifact_id = artifacts.add_tree(
         session, version.project_id, result.model
     ).id
@@ -237,7 +220,7 @@ def conclude(session: Session, job: Job, result: TrainResult) -> None:
 
 def on_failure(session: Session, job: Job) -> None:
     """Mark the version of a training that ended without a model."""
-    version = _version(session, job)
+    version = jobs.version_of(session, job)
     version.state = step(MODEL_STEPS, version.state, ModelState.FAILED)
     session.flush()
     _announce(session, version)
