@@ -24,6 +24,7 @@ from backend.api.deps import (
     etag,
 )
 from backend.api.projects import Key
+from backend.api.regions import Columns, Left, Rows, Top
 from backend.api.routing import guarded, streaming
 from backend.db import Database
 from backend.domain.errors import Invalid, TooLarge
@@ -261,12 +262,10 @@ def get_region(
     principal: PrincipalDep,
     store: StoreDep,
     level: Annotated[int, Query(ge=0, le=30, description="0 is full size.")] = 0,
-    y: Annotated[int, Query(ge=0, description="First row, in the level's pixels.")] = 0,
-    x: Annotated[int, Query(ge=0, description="First column.")] = 0,
-    h: Annotated[
-        int | None, Query(ge=1, description="Rows; to the edge if not given.")
-    ] = None,
-    w: Annotated[int | None, Query(ge=1, description="Columns.")] = None,
+    y: Top = 0,
+    x: Left = 0,
+    h: Rows = None,
+    w: Columns = None,
     format: Annotated[Literal["png", "raw"], Query()] = "png",
     low: Annotated[
         float | None, Query(description="Grey value shown as black.")

@@ -11,6 +11,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from backend.api.deps import Cursor, Limit, PrincipalDep, SessionDep, StoreDep
+from backend.api.regions import Columns, Left, Rows, Top
 from backend.api.routing import guarded
 from backend.domain.errors import Invalid
 from backend.domain.states import Role
@@ -101,12 +102,10 @@ def get_map(
             "image the finest level that fits into one answer.",
         ),
     ] = None,
-    y: Annotated[int, Query(ge=0, description="First row, in the level's pixels.")] = 0,
-    x: Annotated[int, Query(ge=0, description="First column.")] = 0,
-    h: Annotated[
-        int | None, Query(ge=1, description="Rows; to the edge if not given.")
-    ] = None,
-    w: Annotated[int | None, Query(ge=1, description="Columns.")] = None,
+    y: Top = 0,
+    x: Left = 0,
+    h: Rows = None,
+    w: Columns = None,
     format: Annotated[Literal["png", "raw"], Query()] = "png",
     label: Annotated[
         str | None,
