@@ -233,11 +233,17 @@ class TileAccumulator:
             np.sqrt(down * down + across * across),
         ]
         self._classes[row, :, label] += np.stack([*map(self._sum, sums)], axis=-1)
-        self._area[row, :, label] += self._sum(decided).astype(np.int64)
-        columns = np.arange(p.shape[1]) // self._grid.tile
-        bins = np.digitize(p, _PROBABILITY_EDGES) + columns * BINS
-        counts = np.bincount(bins[~decided], minlength=self._grid.columns * BINS)
-        self._histogram[row, :, label] += counts.reshape(-1, BINS).astype(np.int32)
+        area = self._sum(decided).astype(np.int64)
+        self._area[row, :, label] += area
+        # Most pixels lie in bin 0 for most labels: only the others are looked up.
+        likely = np.flatnonzero((p >= _PROBABILITY_EDGES[0]) & ~decided)
+        bins = np.digitize(p.reshape(-1)[likely], _PROBABILITY_EDGES)
+        bins += likely % p.shape[1] // self._grid.tile * BINS
+        counts = np.bincount(bins, minlength=self._grid.columns * BINS)
+        counts = counts.reshape(-1, BINS)
+        widths = np.diff(self._starts, append=p.shape[1])
+        counts[:, 0] = len(p) * widths - area - counts.sum(axis=1)
+        self._histogram[row, :, label] += counts.astype(np.int32)
 
     def _sum(self, rows: NDArray[np.generic]) -> F8:
         """Sum (h, width) over the tile columns, giving (columns,)."""

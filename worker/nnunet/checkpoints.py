@@ -8,8 +8,9 @@ They hold tensors and plain values alone and are read as such: nothing is unpick
 import hashlib
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
@@ -19,10 +20,15 @@ _KEPT = 2
 
 def save(checkpoint: dict[str, Any], path: Path) -> None:
     """Write a checkpoint and its hash so that a crash leaves the old or the new one."""
+    write_whole(path, lambda file: torch.save(checkpoint, file))
+
+
+def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Let `write` fill a file and put its hash beside it, each whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     with part.open("wb") as file:
-        torch.save(checkpoint, file)
+        write(file)
         file.flush()
         os.fsync(file.fileno())
     _replace(_hash_path(path), f"{_digest(part)}  {path.name}\n".encode())
@@ -73,7 +79,7 @@ def _steps(folder: Path) -> list[Path]:
 
 
 def _hash_path(path: Path) -> Path:
-    return path.with_suffix(".pth.sha256")
+    return path.with_name(f"{path.name}.sha256")
 
 
 def _digest(path: Path) -> str:

@@ -1,7 +1,8 @@
 """A model's folder: nnU-Net's own layout plus one file that says what is whose.
 
 `plans.json`, `dataset.json` and `fold_*/checkpoint_final.pth` are what stock nnU-Net
-reads; `model.json` keeps the label values and the working pixel size.
+reads; `fold_*/weights.safetensors` are what is read here, and `model.json` keeps the
+label values and the working pixel size.
 """
 
 import json
@@ -12,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
-from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
-from torch import Tensor, nn
+from torch import Tensor
 
-from worker.nnunet import checkpoints
-from worker.nnunet.device import pick_device, precision
+from worker.nnunet import weights
+from worker.nnunet.architecture import build_network, read_plans
+from worker.nnunet.device import keep_memory, pick_device
 from worker.nnunet.planner import CONFIGURATION, patch_of
 from worker.nnunet.windows import Ensemble
 from worker.segmenter import SegmenterError
@@ -37,44 +37,30 @@ class Model:
 
 
 def open_model(folder: Path) -> Model:
-    """Load all checkpoints of a model's folder onto this machine's device."""
-    paths = sorted(folder.glob(f"fold_*/{checkpoints.FINAL}"))
+    """Load all networks of a model's folder onto this machine's device."""
+    paths = sorted(folder.glob(f"fold_*/{weights.FILE}"))
     if not paths or not (folder / DESCRIPTION).exists():
         raise SegmenterError(
             "The model's folder is not complete; train the model again.",
             retryable=False,
         )
     described = read_json(folder / DESCRIPTION)
-    plans = read_json(folder / "plans.json")
+    plans = read_plans(folder)
+    keep_memory()
     device = pick_device()
     networks = []
     for path in paths:
         network = build_network(plans, 1 + len(described["values"]))
-        network.load_state_dict(checkpoints.load(path, device)["network_weights"])
+        network.load_state_dict(weights.load(path, device))
         networks.append(network)
     kwargs = plans["configurations"][CONFIGURATION]["architecture"]["arch_kwargs"]
     return Model(
-        ensemble=Ensemble(networks, device, precision(device)),
+        ensemble=Ensemble(networks, device),
         values=tuple(described["values"]),
         working_nm=described["working_nm"],
         patch=patch_of(plans),
         stride=prod(max(step) for step in kwargs["strides"]),
     )
-
-
-def build_network(plans: dict[str, Any], outputs: int) -> nn.Module:
-    """Build the network of the plans, without deep supervision."""
-    planned = PlansManager(plans).get_configuration(CONFIGURATION)
-    network: nn.Module = get_network_from_plans(
-        planned.network_arch_class_name,
-        planned.network_arch_init_kwargs,
-        planned.network_arch_init_kwargs_req_import,
-        1,
-        outputs,
-        allow_init=True,
-        deep_supervision=False,
-    )
-    return network
 
 
 def warm_weights(
@@ -92,14 +78,14 @@ def warm_weights(
         if value in trained_values:
             pairs.append((number, 1 + list(trained_values).index(value)))
     to, source = (torch.tensor(side) for side in zip(*pairs, strict=True))
-    weights = {}
+    carried = {}
     for name, old in trained.items():
         if ".seg_layers." in name:
-            weights[name] = fresh[name].clone()
-            weights[name][to] = old[source].to(fresh[name])
+            carried[name] = fresh[name].clone()
+            carried[name][to] = old[source].to(fresh[name])
         else:
-            weights[name] = old
-    return weights
+            carried[name] = old
+    return carried
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ pixels, r being image pixels per working pixel. Nothing here reads a whole image
 values of a region never depend on how it was cut.
 """
 
+import mmap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import ceil
@@ -57,8 +58,7 @@ class WorkingImage:
     def read(self, box: Box) -> F4:
         """Return (box.h, box.w) z-scores; `box` is in working pixels."""
         if self.shape == self.pixels.shape:
-            values = np.asarray(self.pixels[box.slices], dtype=np.float32)
-            return (values - np.float32(self.mean)) / np.float32(self.sd)
+            return self._scores(self.pixels[box.slices].astype(np.float32))
         step = max(n / m for n, m in zip(self.pixels.shape, self.shape, strict=True))
         sigma = max(0.0, (step - 1) / 2)  # without it a coarser grid would alias
         margin = ceil(4 * sigma) + 1
@@ -66,17 +66,32 @@ class WorkingImage:
         columns = _centres(box.x, box.w, self.shape[1], self.pixels.shape[1])
         top, left = (max(0, int(c[0]) - margin) for c in (rows, columns))
         bottom, right = (int(c[-1]) + 2 + margin for c in (rows, columns))
-        values = np.asarray(self.pixels[top:bottom, left:right], dtype=np.float32)
+        values = self.pixels[top:bottom, left:right].astype(np.float32)
         if sigma > 0:
             values = gaussian_filter(values, sigma, mode="nearest", truncate=4)
         values = interpolate(interpolate(values, rows - top, 0), columns - left, 1)
-        return (values - np.float32(self.mean)) / np.float32(self.sd)
+        return self._scores(values)
+
+    def let_go(self) -> None:
+        """Let go of the file's pages read so far; they would count as this process's.
+
+        They are read again, from the system's cache, if they are needed again.
+        """
+        pages = getattr(self.pixels, "_mmap", None)
+        if pages is not None and hasattr(mmap, "MADV_DONTNEED"):
+            pages.madvise(mmap.MADV_DONTNEED)
 
     def nearest(self, box: Box) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Return the image rows and columns in which the pixels of `box` lie."""
         rows = _centres(box.y, box.h, self.shape[0], self.pixels.shape[0])
         columns = _centres(box.x, box.w, self.shape[1], self.pixels.shape[1])
         return np.rint(rows).astype(np.intp), np.rint(columns).astype(np.intp)
+
+    def _scores(self, values: F4) -> F4:
+        """Turn grey values into z-scores, in place."""
+        values -= np.float32(self.mean)
+        values /= np.float32(self.sd)
+        return values
 
 
 def interpolate(values: F4, at: NDArray[np.float64], axis: int) -> F4:

@@ -8,22 +8,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from torch import Tensor
 
 from backend.domain.geometry import TileGrid
 from backend.ranker.statistics import TileAccumulator
-from worker.nnunet.dataset import Numbering
+from worker.nnunet.files import SweepFiles
 from worker.nnunet.model import Model
 from worker.nnunet.resampling import WorkingImage, stretch
 from worker.nnunet.windows import bands, window_edge
 from worker.segmenter import ImageData
 
-OVERLAP = 0.5
-"""Share of a window that the next one sees again; nnU-Net's own default."""
+OVERLAP = 0.25
+"""Share of a window that the next one sees again; with half as much Dice falls."""
 WINDOW = 256
-"""Edge of a window in working pixels, unless the training patch was larger."""
+"""Edge of a window in working pixels, unless the training patch was larger.
+
+Larger ones are faster, but lose Dice: the norms were trained on a patch's figures."""
 
 
 def sweep(
@@ -36,28 +37,19 @@ def sweep(
     *,
     window: int = WINDOW,
     overlap: float = OVERLAP,
+    smaller: bool = False,
 ) -> int:
     """Write a Sweep's files into `into` and return the number of members.
 
     `progress` takes the share of rows done after each band; `check` is called at each
-    window and may raise to end the sweep.
+    window and may raise to end the sweep. `smaller` halves the window, though not below
+    the patch, where memory was short.
     """
     into.mkdir(parents=True, exist_ok=True)
     working = WorkingImage.open(image, model.working_nm)
-    shape: tuple[int, int] = working.pixels.shape
-    height, width = shape
-    numbering = Numbering(model.values)
-    count = len(model.values)
-    edges = (
-        window_edge(working.shape[0], model.patch[0], window, model.stride),
-        window_edge(working.shape[1], model.patch[1], window, model.stride),
-    )
-    labels = open_memmap(into / "labels.npy", "w+", np.uint8, shape)
-    probabilities = open_memmap(
-        into / "probabilities.npy", "w+", np.uint8, (count + 1, *shape)
-    )
-    entropy = open_memmap(into / "entropy.npy", "w+", np.float16, shape)
-    information = open_memmap(into / "information.npy", "w+", np.float16, shape)
+    height, width = working.pixels.shape
+    count = len(model.values) + 1
+    edges = window_of(model, working.shape, window // 2 if smaller else window, overlap)
     grid = TileGrid(height, width, tile)
     statistics = TileAccumulator(grid, model.values)
     embedding = TileEmbedding(grid, working.shape, edges)
@@ -68,27 +60,33 @@ def sweep(
 
     found = bands(model.ensemble, working, edges, overlap, look)
     top = 0
-    for planes in stretch(found, working.shape, shape):
-        rows = slice(top, top + planes.shape[1])
-        mean = planes[: count + 1]
-        decided = mean.argmax(axis=0).astype(np.uint8)
-        labels[rows] = numbering.decode(decided)
-        probabilities[:, rows] = np.rint(mean * 255)
-        entropy[rows], information[rows] = planes[count + 1], planes[count + 2]
-        statistics.add_rows(
-            top,
-            mean,
-            decided,
-            planes[count + 1],
-            planes[count + 2],
-            planes[count + 3 :],
-        )
-        top = rows.stop
-        progress(top / height)
-    for array in (labels, probabilities, entropy, information):
-        array.flush()
+    with SweepFiles(into, (height, width), model.values) as files:
+        for planes in stretch(found, working.shape, (height, width)):
+            decided = files.add_rows(planes)
+            mean, entropy, information, by_class = np.split(
+                planes, [count, count + 1, count + 2]
+            )
+            statistics.add_rows(
+                top, mean, decided, entropy[0], information[0], by_class
+            )
+            top += len(decided)
+            progress(top / height)
     statistics.finish(embedding.mean()).save(into / "tiles.npz")
     return len(model.ensemble)
+
+
+def window_of(
+    model: Model,
+    shape: tuple[int, int],
+    wanted: int = WINDOW,
+    overlap: float = OVERLAP,
+) -> tuple[int, int]:
+    """Return the (height, width) of the windows over an image of this shape."""
+    height, width = (
+        window_edge(length, patch, wanted, overlap, model.stride)
+        for length, patch in zip(shape, model.patch, strict=True)
+    )
+    return height, width
 
 
 class TileEmbedding:
