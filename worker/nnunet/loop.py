@@ -1,154 +1,128 @@
-"""The training loop: schedule, progress, monitoring and checkpoints.
+"""The training loop: rates, progress, monitoring and checkpoints.
 
-Steps are the unit, not epochs. Everything the loop decides follows from the step and
-the seconds spent so far, which a checkpoint keeps, so a training can be cut anywhere.
+Steps are the unit, not epochs. Everything the loop decides follows from its course,
+which a checkpoint keeps, so a training can be cut anywhere.
 """
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from worker.nnunet import checkpoints
-from worker.nnunet.device import precision
-from worker.nnunet.resampling import WorkingImage
+from worker.nnunet.monitor import Scores, monitor
+from worker.nnunet.schedule import HOLD, Schedule, end_of, is_plateau
 from worker.nnunet.threads import Threads
-from worker.nnunet.trainer import PEAK_RATE, TileTrainer
-from worker.nnunet.windows import Ensemble, bands
+from worker.nnunet.trainer import TileTrainer
 from worker.segmenter import Budget, Progress, SegmenterError
 
 Emit = Callable[[Progress], None]
-Scores = dict[str, float | None]
 
-_MARKS = 10  # a training is saved and monitored at each tenth
+_SAVES, _SAVING = 10, 0.05
+"""A training is saved at each tenth, however short, if that takes so little of its time
+(a checkpoint is a dozen steps); in any case after"""
 _SAVE_SECONDS = 60.0
+_LOOKS, _LOOKS_FOR_PLATEAU = 10, 40
+"""How often the validation tiles are looked at, if that takes at most"""
+_LOOKING = 0.1
+"""of the time."""
 _REPORT_SECONDS = 2.0
+_SLOWER = 0.3
+"""Learning rates after a loss that was no number, as part of those before."""
 
 
 @dataclass(slots=True)
 class Course:
-    """How far a training is."""
+    """How far a training is, and what it decided on the way."""
 
     step: int = 0
     seconds: float = 0.0
+    looking: float = 0.0
+    """Seconds of these spent on the validation tiles."""
+    turn: float = HOLD
+    """The share of the budget at which the cool-down begins."""
+    pace: float = 1.0
+    """Factor on the learning rates."""
     curve: list[dict[str, Any]] = field(default_factory=list)
-    """One entry per monitoring: step, loss and the Dice per label."""
+    """One entry per look: step, used, loss and the scores."""
 
+    def used(self, budget: Budget) -> float:
+        """Return the share of the budget that is used; of steps or minutes, whichever
+        is further."""
+        return max(self.step / budget.steps, self._minutes(budget))
 
-def rate_at(fraction: float) -> float:
-    """Return the one-cycle learning rate at a fraction 0..1 of the training.
+    def ended(self, budget: Budget) -> str:
+        """Return why it ended: plateau, minutes or steps."""
+        if self.turn < HOLD:
+            return "plateau"
+        late = self._minutes(budget) > self.step / budget.steps
+        return "minutes" if late else "steps"
 
-    Up along a cosine over the first tenth, then down to almost nothing (Smith and
-    Topin, Super-convergence, 2018).
-    """
-    rise = 0.1
-    if fraction < rise:
-        return PEAK_RATE * (0.04 + 0.96 * (1 - math.cos(math.pi * fraction / rise)) / 2)
-    fall = (fraction - rise) / (1 - rise)
-    return PEAK_RATE * max(1e-3, (1 + math.cos(math.pi * min(1.0, fall))) / 2)
+    def _minutes(self, budget: Budget) -> float:
+        return self.seconds / (60 * budget.minutes) if budget.minutes else 0.0
 
 
 def fit(
     trainer: TileTrainer,
     names: tuple[str, ...],
+    schedule: Schedule,
     budget: Budget,
     folder: Path,
     emit: Emit,
     stopping: Callable[[], bool],
 ) -> Course | None:
-    """Train to the end of the budget; resumes from the newest checkpoint in `folder`.
+    """Train to the plateau or the budget's end, on from the checkpoint in `folder`.
 
     Returns None when `stopping` said so: the state is saved by then.
     """
-    course = _resume(trainer, folder)
+    found = _resume(trainer, folder)
+    course = found or Course()
     trainer.start(course.step)
+    if found is None:
+        _save(trainer, course, folder)
     clock, threads = _Clock(course.seconds), Threads(warm_up=2)
-    fraction = _fraction(course, budget)
-    saved, reported, monitored = clock.seconds, -math.inf, 0.0
-    paces: list[float] = []
-    losses: list[float] = []
-    while fraction < 1:
+    recent = _Recent()
+    saved, saving, reported = clock.seconds, 0.0, -math.inf
+    looks = _LOOKS_FOR_PLATEAU if budget.plateau else _LOOKS
+    used = course.used(budget)
+    while used < (end := end_of(course.turn)):
         began = time.monotonic()
         with threads.work():
-            loss = trainer.step(rate_at(fraction))
+            loss = trainer.step(course.pace * schedule.rate(used, course.turn))
         if not math.isfinite(loss):
-            raise SegmenterError(
-                f"The training lost its way at step {course.step}; it will go on from "
-                "its last checkpoint.",
-                retryable=True,
-            )
+            trainer.finish()
+            course = _slower(trainer, course, folder)
+            used = course.used(budget)
+            trainer.start(course.step)
+            continue
         course.step += 1
         course.seconds = clock.seconds
-        paces, losses = [*paces[-49:], time.monotonic() - began], [*losses[-49:], loss]
-        before, fraction = fraction, _fraction(course, budget)
-        if stopping():
-            _save(trainer, course, folder)
-            return None
-        at_mark = int(before * _MARKS) < int(fraction * _MARKS)
-        if at_mark and fraction < 1 and monitored <= 0.1 * course.seconds:
-            began = time.monotonic()
-            scores = monitor(trainer, names)
-            monitored += time.monotonic() - began
-            _note(course, losses, scores)
-            emit(_progress(course, budget, fraction, paces, losses, scores))
+        recent.add(loss, time.monotonic() - began)
+        before, used = used, course.used(budget)
+        due = int(before * looks) < int(used * looks) and used < end
+        if due and course.looking <= _LOOKING * course.seconds:
+            scores = _look(trainer, names, budget, course, recent)
+            emit(_progress(course, budget, recent, scores))
             reported = clock.seconds
         elif clock.seconds - reported >= _REPORT_SECONDS:
-            emit(_progress(course, budget, fraction, paces, losses, {}))
+            emit(_progress(course, budget, recent, {}))
             reported = clock.seconds
-        if at_mark or clock.seconds - saved >= _SAVE_SECONDS:
+        due = int(before * _SAVES) < int(used * _SAVES)
+        since = clock.seconds - saved
+        if (due and saving <= _SAVING * since) or since >= _SAVE_SECONDS:
+            began = time.monotonic()
             _save(trainer, course, folder)
-            saved = clock.seconds
-    scores = monitor(trainer, names)
-    _note(course, losses, scores)
-    emit(_progress(course, budget, 1.0, paces, losses, scores))
+            saved, saving = clock.seconds, time.monotonic() - began
+        if stopping():
+            _save(trainer, course, folder)
+            trainer.finish()
+            return None
+    scores = _look(trainer, names, budget, course, recent)
+    emit(_progress(course, budget, recent, scores))
     trainer.finish()
     return course
-
-
-def monitor(trainer: TileTrainer, names: tuple[str, ...]) -> Scores:
-    """Return the Dice per label on the validation tiles as `validation_dice/<label>`.
-
-    Pixels of all tiles are pooled, unknown ones left out; None where a label occurs
-    neither in the annotations nor in the predictions. Without validation tiles the
-    training tiles are scored and the keys say `training_dice`.
-    """
-    learn, watch = trainer.get_tr_and_val_datasets()
-    kind, cases = ("validation", watch) if watch.identifiers else ("training", learn)
-    trainer.set_deep_supervision_enabled(False)
-    patch = tuple(trainer.configuration_manager.patch_size)
-    ensemble = Ensemble(
-        [trainer.network], trainer.device, precision(trainer.device), flips=((),)
-    )
-    numbers = np.arange(1, len(names) + 1)[:, None, None]
-    counts = np.zeros((3, len(names)), np.int64)
-    for identifier in cases.identifiers:
-        pixels, target, _, properties = cases.load_case(identifier)
-        top, left, height, width = properties["tile"]
-        crop = (
-            slice(max(0, top - patch[0] // 2), top + height + patch[0] // 2),
-            slice(max(0, left - patch[1] // 2), left + width + patch[1] // 2),
-        )
-        image = WorkingImage(pixels[(0, 0, *crop)], 0.0, 1.0, 1.0)
-        planes = np.concatenate([*bands(ensemble, image, patch, 0.5)], axis=1)
-        inside = np.s_[
-            top - crop[0].start : top - crop[0].start + height,
-            left - crop[1].start : left - crop[1].start + width,
-        ]
-        decided = planes[: len(names) + 1].argmax(axis=0)[inside]
-        truth = target[0, 0, top : top + height, left : left + width]
-        known = truth != trainer.label_manager.ignore_label
-        said, true = (decided == numbers) & known, truth == numbers
-        counts += [both.sum((1, 2)) for both in (said & true, said, true)]
-    trainer.set_deep_supervision_enabled(True)
-    both, said, true = counts.tolist()
-    return {
-        f"{kind}_dice/{name}": 2 * b / (s + t) if s + t else None
-        for name, b, s, t in zip(names, both, said, true, strict=True)
-    }
 
 
 class _Clock:
@@ -162,58 +136,102 @@ class _Clock:
         return time.monotonic() - self._start
 
 
-def _fraction(course: Course, budget: Budget) -> float:
-    by_time = course.seconds / (60 * budget.minutes) if budget.minutes else 0.0
-    return min(1.0, max(course.step / budget.steps, by_time))
+class _Recent:
+    """Means over the last fifty steps."""
+
+    def __init__(self) -> None:
+        self._losses: list[float] = []
+        self._seconds: list[float] = []
+
+    def add(self, loss: float, seconds: float) -> None:
+        self._losses = [*self._losses[-49:], loss]
+        self._seconds = [*self._seconds[-49:], seconds]
+
+    @property
+    def loss(self) -> float | None:
+        return sum(self._losses) / len(self._losses) if self._losses else None
+
+    @property
+    def seconds(self) -> float | None:
+        return sum(self._seconds) / len(self._seconds) if self._seconds else None
 
 
-def _resume(trainer: TileTrainer, folder: Path) -> Course:
+def _look(
+    trainer: TileTrainer,
+    names: tuple[str, ...],
+    budget: Budget,
+    course: Course,
+    recent: _Recent,
+) -> Scores:
+    """Score the validation tiles, note it, and turn at the plateau.
+
+    On the way the average network is looked at, at the end the one that is kept.
+    """
+    began, used = time.monotonic(), course.used(budget)
+    at_end = used >= end_of(course.turn)
+    scores = monitor(trainer, trainer.network if at_end else trainer.average, names)
+    course.looking += time.monotonic() - began
+    entry = {"step": course.step, "used": used, "loss": recent.loss, **scores}
+    course.curve.append(entry)
+    if budget.plateau and used < course.turn:
+        losses = [
+            (entry["used"], entry["validation_loss"])
+            for entry in course.curve
+            if entry.get("validation_loss") is not None
+        ]
+        if is_plateau(losses):
+            course.turn = used
+    return scores
+
+
+def _resume(trainer: TileTrainer, folder: Path) -> Course | None:
     """Return where to go on from; refuses a checkpoint that is not of its step."""
     path = checkpoints.newest(folder)
     if path is None:
-        return Course()
+        return None
     found = checkpoints.load(path, trainer.device)
-    if found["step"] != int(path.stem.rpartition("_")[2]) or found["step"] < 1:
+    course = Course(**found["course"])
+    if course.step != int(path.stem.rpartition("_")[2]):
         raise SegmenterError(
             "The last checkpoint does not belong to the step it is named after; "
             "train again from the start.",
             retryable=False,
         )
     trainer.restore(found["trainer"])
-    return Course(found["step"], found["seconds"], found["curve"])
+    return course
+
+
+def _slower(trainer: TileTrainer, lost: Course, folder: Path) -> Course:
+    """Return the last checkpoint's course, to go on from there at lower rates, once."""
+    course = _resume(trainer, folder)
+    if course is None or lost.pace < 1:
+        raise SegmenterError(
+            f"The training lost its way at step {lost.step}, at a lower learning rate "
+            "too. Look for damaged images among the annotated ones, then train again.",
+            retryable=False,
+        )
+    course.pace, course.seconds = _SLOWER, lost.seconds
+    _save(trainer, course, folder)
+    return course
 
 
 def _save(trainer: TileTrainer, course: Course, folder: Path) -> None:
-    state = {
-        "trainer": trainer.state(),
-        "step": course.step,
-        "seconds": course.seconds,
-        "curve": course.curve,
-    }
+    state = {"trainer": trainer.state(), "course": asdict(course)}
     checkpoints.save_step(state, folder, course.step)
 
 
-def _note(
-    course: Course, losses: list[float], scores: Mapping[str, float | None]
-) -> None:
-    loss = sum(losses) / len(losses) if losses else None
-    course.curve.append({"step": course.step, "loss": loss, **scores})
-
-
 def _progress(
-    course: Course,
-    budget: Budget,
-    fraction: float,
-    paces: list[float],
-    losses: list[float],
-    scores: Mapping[str, float | None],
+    course: Course, budget: Budget, recent: _Recent, scores: Scores
 ) -> Progress:
-    metrics: dict[str, float | None] = dict(scores)
+    fraction = min(1.0, course.used(budget) / end_of(course.turn))
+    metrics = dict(scores)
     message = f"step {course.step} of at most {budget.steps}"
-    if paces:
-        metrics["loss"] = sum(losses) / len(losses)
-        metrics["seconds_per_step"] = pace = sum(paces) / len(paces)
-        message += f", {pace:.2f} s per step"
+    if course.turn < HOLD:
+        message += ", at the plateau"
+    if recent.seconds is not None:
+        metrics["loss"] = recent.loss
+        metrics["seconds_per_step"] = recent.seconds
+        message += f", {recent.seconds:.2f} s per step"
     if 0 < fraction < 1:
         left = course.seconds * (1 - fraction) / fraction
         message += f", about {_spoken(left)} left"

@@ -3,20 +3,34 @@
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from nnunetv2.paths import nnUNet_preprocessed, nnUNet_raw
 
-from worker.nnunet import checkpoints
-from worker.nnunet.dataset import build, manifest_of, refuse_hopeless
-from worker.nnunet.loop import Emit, fit
+from worker.nnunet import checkpoints, weights
+from worker.nnunet.architecture import read_plans
+from worker.nnunet.dataset import Dataset, build, manifest_of, refuse_hopeless
+from worker.nnunet.loop import Course, Emit, fit
 from worker.nnunet.model import DESCRIPTION, read_json, warm_weights
-from worker.nnunet.planner import DATASET, find_profile, patch_of, plan
+from worker.nnunet.planner import (
+    CONFIGURATION,
+    DATASET,
+    FINGERPRINT,
+    drift,
+    find_profile,
+    frozen_fingerprint,
+    patch_of,
+    plan,
+)
+from worker.nnunet.schedule import FULL, QUICK, Schedule
+from worker.nnunet.team import Task, devices, gathered
 from worker.nnunet.trainer import TileTrainer
 from worker.segmenter import Budget, Progress, SegmenterError, TrainingData
 
+_COURSE = "course.json"
 _log = logging.getLogger(__name__)
 
 
@@ -28,62 +42,57 @@ def train(
     budget: Budget,
     emit: Emit,
     stopping: Callable[[], bool],
+    *,
+    smaller: bool = False,
 ) -> dict[str, Any] | None:
     """Train into `into` and return settings and metrics; None if stopped, state saved.
 
     The plans of an earlier model are kept: a project has one set for all its versions.
-    A training that had already ended is not repeated. The environment names nnU-Net's
-    folders.
+    A training that had already ended is not repeated. `smaller` halves the batch, for
+    want of memory. The environment names nnU-Net's folders.
     """
-    fold = into / "fold_0"
     described = into / DESCRIPTION
-    if checkpoints.is_whole(fold / checkpoints.FINAL):
+    if _is_done(into):
         found = read_json(described)
         return {"settings": found["settings"], "metrics": found["metrics"]}
     refuse_hopeless(data)
-    raw, preprocessed = Path(nnUNet_raw), Path(nnUNet_preprocessed)
-    emit(Progress(f"preparing {len(data.tiles)} tiles"))
-    if (into / "plans.json").exists():
-        plans = read_json(into / "plans.json")
-    elif earlier := start_from or data.plans:
-        plans = read_json(earlier / "plans.json")
-    else:
-        plans = plan(data, find_profile(profile), raw, preprocessed)
-    dataset = build(data, preprocessed, patch_of(plans))
-    dataset_json = read_json(preprocessed / DATASET / "dataset.json")
-    into.mkdir(parents=True, exist_ok=True)
-    _write(into / "plans.json", plans)
-    _write(into / "dataset.json", dataset_json)
-    _write(into / "manifest.json", manifest_of(dataset))
-    trainer = TileTrainer.prepare(plans, dataset_json, dataset, data.seed)
-    if start_from is not None:
-        _warm(trainer, start_from, data.schema.values)
-    course = fit(trainer, data.schema.names, budget, fold, emit, stopping)
-    if course is None:
-        return None
-    learnt = dataset.identifiers(learnt=True)
+    ready = _prepare(data, into, start_from, profile, emit)
+    batch = ready.plans["configurations"][CONFIGURATION]["batch_size"]
+    used = min(devices(), batch)  # none of them without a patch
+    run = _Run(data, into, start_from, budget, ready, smaller, used)
+    learnt = ready.dataset.identifiers(learnt=True)
+    shares = without_shares(ready.dataset, min(budget.folds, len(learnt)))
+    courses = []
+    for number, dataset in enumerate(shares):
+        told = _part(emit, number, len(shares), budget)
+        course = run.network(number, dataset, told, stopping)
+        if course is None:
+            return None
+        courses.append(course)
     settings = {
         "segmenter": "nnunet",
         "nnunetv2": version("nnunetv2"),
         "torch": version("torch"),
         "profile": profile,
-        "patch": patch_of(plans),
-        "batch": trainer.batch_size,
-        "device": trainer.device.type,
+        "patch": [*patch_of(ready.plans)],
+        "batch": courses[0].pop("batch"),
+        "device": courses[0].pop("device"),
         "working_nm": data.working_nm,
         "seed": data.seed,
         "warm_start": start_from is not None,
-        "budget": {"steps": budget.steps, "minutes": budget.minutes},
+        "rates": asdict(run.schedule),
+        "budget": asdict(budget),
         "tiles": len(learnt),
         "tiles_without_labels": len(data.tiles) - len(learnt),
     }
     metrics = {
-        "steps": course.step,
-        "seconds": round(course.seconds, 1),
-        "last": course.curve[-1],
-        "curve": course.curve,
+        **courses[0],
+        "seconds": round(sum(course["seconds"] for course in courses), 1),
+        "members": len(courses),
+        "prepared": ready.dataset.prepared,
+        "reused": ready.dataset.reused,
+        "warnings": ready.warnings,
     }
-    # Both before the checkpoint whose presence says that the training has ended.
     _write(
         described,
         {
@@ -94,20 +103,196 @@ def train(
             "metrics": metrics,
         },
     )
-    checkpoints.save(trainer.inference_state(), fold / checkpoints.FINAL)
-    checkpoints.clear_steps(fold)
     return {"settings": settings, "metrics": metrics}
+
+
+def without_shares(dataset: Dataset, count: int) -> list[Dataset]:
+    """Return as many datasets, each without another share of the cases to learn from.
+
+    What one leaves out is monitored if there are no validation cases. One alone keeps
+    all cases.
+    """
+    if count < 2:
+        return [dataset]
+    learnt = dataset.identifiers(learnt=True)
+    watched = bool(dataset.identifiers(learnt=False))
+    made = []
+    for number in range(count):
+        out = set(learnt[number::count])
+        cases = (
+            replace(case, learnt=False) if case.identifier in out else case
+            for case in dataset.cases
+            if not (watched and case.identifier in out)
+        )
+        made.append(replace(dataset, cases=tuple(cases)))
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """What all networks of a training share."""
+
+    plans: dict[str, Any]
+    described: dict[str, Any]
+    dataset: Dataset
+    warnings: list[str]
+
+
+def _prepare(
+    data: TrainingData, into: Path, start_from: Path | None, profile: str, emit: Emit
+) -> _Ready:
+    """Plan, prepare the tiles and write what the model's folder says of them."""
+    raw, preprocessed = Path(nnUNet_raw), Path(nnUNet_preprocessed)
+    emit(Progress(f"preparing {len(data.tiles)} tiles"))
+    if (into / "plans.json").exists():
+        plans = read_plans(into)
+    elif earlier := start_from or data.plans:
+        plans = read_plans(earlier)
+    else:
+        plans = plan(data, find_profile(profile), raw, preprocessed)
+    frozen = frozen_fingerprint(into, start_from, data.plans, preprocessed / DATASET)
+    warnings = drift(frozen, data, patch_of(plans))
+    for warning in warnings:
+        emit(Progress(warning))
+    dataset = build(data, preprocessed, patch_of(plans))
+    emit(Progress(f"prepared {dataset.prepared} tiles, {dataset.reused} were ready"))
+    described = read_json(preprocessed / DATASET / "dataset.json")
+    into.mkdir(parents=True, exist_ok=True)
+    _write(into / FINGERPRINT, frozen)
+    _write(into / "plans.json", plans)
+    _write(into / "dataset.json", described)
+    _write(into / "manifest.json", manifest_of(dataset))
+    return _Ready(plans, described, dataset, warnings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What is asked of each network of a training."""
+
+    data: TrainingData
+    into: Path
+    start_from: Path | None
+    budget: Budget
+    ready: _Ready
+    smaller: bool
+    devices: int
+
+    @property
+    def schedule(self) -> Schedule:
+        return FULL if self.start_from is None else QUICK
+
+    def network(
+        self, number: int, dataset: Dataset, emit: Emit, stopping: Callable[[], bool]
+    ) -> dict[str, Any] | None:
+        """Train one network and return its course, or the one it had; None if stopped.
+
+        The course is written first: the checkpoint says that the training has ended.
+        """
+        fold = self.into / f"fold_{number}"
+        if checkpoints.is_whole(fold / checkpoints.FINAL):
+            return read_json(fold / _COURSE)
+        task = self._task(number, dataset)
+        trainer, names = task.trainer(self.devices), self.data.schema.names
+        if self.start_from is not None:
+            _warm(trainer, self.start_from, self.data.schema.values)
+        beside = Path(nnUNet_preprocessed).parent / f"team_{number}"
+        with gathered(trainer, task, self.devices, beside):
+            course = fit(
+                trainer, names, self.schedule, self.budget, fold, emit, stopping
+            )
+        if course is None:
+            return None
+        told = _told(course, self.budget, trainer, names)
+        _write(fold / _COURSE, told)
+        weights.save(trainer.network.state_dict(), fold / weights.FILE)
+        checkpoints.save(trainer.inference_state(), fold / checkpoints.FINAL)
+        checkpoints.clear_steps(fold)
+        return told
+
+    def _task(self, number: int, dataset: Dataset) -> Task:
+        learn, watch = (dataset.identifiers(learnt=value) for value in (True, False))
+        splits = Path(nnUNet_preprocessed) / DATASET / "splits_final.json"
+        _write(splits, [{"train": learn, "val": watch}])
+        data = self.data
+        numbers = {value: n for n, value in enumerate(data.schema.values, start=1)}
+        return Task(
+            self.ready.plans,
+            self.ready.described,
+            dataset,
+            data.seed + number,
+            emphasis={
+                numbers[value]: share
+                for value, share in data.emphasis.items()
+                if value in numbers
+            },
+            fresh=data.fresh if self.start_from else frozenset(),
+            smaller=self.smaller,
+        )
+
+
+def _told(
+    course: Course, budget: Budget, trainer: TileTrainer, names: tuple[str, ...]
+) -> dict[str, Any]:
+    """Return what a network's training says of itself."""
+    patches = max(1, trainer.shown.total())
+    labels = dict(zip(names, range(1, len(names) + 1), strict=True))
+    return {
+        "steps": course.step,
+        "seconds": round(course.seconds, 1),
+        "ended": course.ended(budget),
+        "slower": course.pace < 1,
+        "samples": {
+            "anywhere": round(trainer.shown[0] / patches, 4),
+            **{n: round(trainer.shown[i] / patches, 4) for n, i in labels.items()},
+        },
+        "samples_fresh": round(trainer.shown_fresh / patches, 4),
+        "last": course.curve[-1],
+        "curve": course.curve,
+        "batch": trainer.batch_size * trainer.members,
+        "device": trainer.device.type,
+    }
+
+
+def _part(emit: Emit, number: int, count: int, budget: Budget) -> Emit:
+    """Return how the progress of one network of several is told."""
+    if count == 1:
+        return emit
+
+    def tell(progress: Progress) -> None:
+        fraction, step = progress.fraction or 0.0, progress.step or 0
+        message = f"network {number + 1} of {count}: {progress.message}"
+        emit(
+            replace(
+                progress,
+                message=message,
+                fraction=(number + fraction) / count,
+                step=number * budget.steps + step,
+            )
+        )
+
+    return tell
+
+
+def _is_done(into: Path) -> bool:
+    """Whether all was written, with all networks whole."""
+    if not (into / DESCRIPTION).exists():
+        return False
+    members: int = read_json(into / DESCRIPTION)["metrics"].get("members", 1)
+    return all(
+        checkpoints.is_whole(into / f"fold_{number}" / checkpoints.FINAL)
+        for number in range(members)
+    )
 
 
 def _warm(trainer: TileTrainer, start_from: Path, values: tuple[int, ...]) -> None:
     """Start from another model's weights, label by label."""
-    path = start_from / "fold_0" / checkpoints.FINAL
+    path = start_from / "fold_0" / weights.FILE
     if not path.exists():
         raise SegmenterError(
-            "The model to start from has no finished checkpoint; start without it.",
+            "The model to start from has no finished weights; start without it.",
             retryable=False,
         )
-    trained = checkpoints.load(path, trainer.device)["network_weights"]
+    trained = weights.load(path, trainer.device)
     before = read_json(start_from / DESCRIPTION)["values"]
     fresh = trainer.network.state_dict()
     trainer.network.load_state_dict(warm_weights(fresh, trained, values, before))
@@ -116,5 +301,6 @@ def _warm(trainer: TileTrainer, start_from: Path, values: tuple[int, ...]) -> No
 def _write(path: Path, value: Any) -> None:
     """Write JSON whole or not at all."""
     part = path.with_suffix(".part")
+    part.parent.mkdir(parents=True, exist_ok=True)
     part.write_text(json.dumps(value, indent=2))
     part.replace(path)
