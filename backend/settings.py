@@ -49,7 +49,7 @@ class Settings(BaseSettings):
     stall_seconds: float = Field(
         default=900, gt=1, description="A job without progress for so long is stopped."
     )
-    tick_seconds: float = Field(default=10, gt=0.05, description="Beat of the clock.")
+    tick_seconds: float = Field(default=5, gt=0.05, description="Beat of the clock.")
     max_upload_bytes: int = Field(
         default=8 * 2**30, gt=0, description="Largest image file accepted."
     )

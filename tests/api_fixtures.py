@@ -4,6 +4,7 @@ import datetime as dt
 import itertools
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from backend.services import jobs, people
 from backend.settings import Settings
 from backend.storage import ArtifactStore
 from worker.runner import Runner
+from worker.segmenters import Segmenters
 
 API = "http://testserver/api/v1/"
 _numbers = itertools.count()
@@ -122,13 +124,14 @@ def run_jobs(app: FastAPI) -> list[Job]:
     database, settings = database_of(app), app.state.settings
     runner = Runner(settings, database, app.state.store)
     ids = []
-    while True:
-        with database.unit_of_work() as session:
-            job = jobs.claim(session, list(Lane), "tests", dt.timedelta(minutes=5))
-            if job is None:
-                break
-            _ = job.log  # loads it while there is a session
-        runner._attempt(job)
-        ids.append(job.id)
+    with closing(Segmenters(settings.data_dir / "residents")) as segmenters:
+        while True:
+            with database.unit_of_work() as session:
+                job = jobs.claim(session, list(Lane), "tests", dt.timedelta(minutes=5))
+                if job is None:
+                    break
+                _ = job.log  # loads it while there is a session
+            runner._attempt(job, segmenters)
+            ids.append(job.id)
     with database.unit_of_work() as session:
         return [session.get_one(Job, id) for id in ids]

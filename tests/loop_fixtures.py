@@ -3,6 +3,7 @@
 import datetime as dt
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -39,7 +40,9 @@ from backend.schemas.stored import StoredTree
 from backend.services import artifacts, jobs
 from backend.services.access import now
 from backend.storage import ArtifactStore
+from worker.desk import Desk
 from worker.segmenter import Progress
+from worker.segmenters import Segmenters
 
 U1 = NDArray[np.uint8]
 MITO, ER = 2, 4
@@ -194,9 +197,11 @@ def run_one(
     step = import_module(f"worker.steps.{kind}")
     with database.unit_of_work() as session:
         value = service.prepare(session, session.get_one(Job, id))
-    keep = scratch / "keep"
-    keep.mkdir(parents=True)
-    result = step.run(value, store, Silent(), scratch, keep)
+    desk = Desk(scratch, scratch / "keep", scratch / "cache", Segmenters(scratch))
+    desk.keep.mkdir(parents=True)
+    desk.cache.mkdir()
+    with closing(desk.segmenters):
+        result = step.run(value, store, Silent(), desk)
     meanwhile()
     with database.unit_of_work() as session:
         job = jobs.lock_fenced(session, id, fence)

@@ -15,7 +15,8 @@ import tifffile
 
 from backend.domain.geometry import Box
 from backend.imaging.pyramid import read_region
-from worker.child import Child, Limits
+from worker.child import Child
+from worker.process import Limits
 from worker.segmenter import Progress, SegmenterError, Stop
 
 ENTRY = """

@@ -304,12 +304,14 @@ def lively(make_database: Callable[[], str]) -> Iterator[Running]:
         yield found
 
 
+def steps_in(log: str) -> list[int]:
+    """The steps that a log tells of, in order."""
+    return [int(step) for step in re.findall(r" step (\d+) of", log)]
+
+
 def steps_by_attempt(log: str) -> list[list[int]]:
     """The steps that each attempt reported, in order."""
-    return [
-        [int(step) for step in re.findall(r" step (\d+) of", attempt)]
-        for attempt in re.split(r" Attempt \d+ on ", log)[1:]
-    ]
+    return [steps_in(attempt) for attempt in re.split(r" Attempt \d+ on ", log)[1:]]
 
 
 def children_of(parent: int, module: str) -> list[int]:
@@ -357,7 +359,7 @@ def test_a_killed_childs_training_goes_on_from_its_checkpoint(
     assert len(before) == 8
     job = service.trainings.start(slug)
     wait(
-        lambda: bool(checkpoints(lively.data_dir, job.id)),
+        lambda: any(checkpoints(lively.data_dir, job.id)),
         "there is no checkpoint",
         seconds=180,
     )
@@ -367,11 +369,12 @@ def test_a_killed_childs_training_goes_on_from_its_checkpoint(
     os.kill(child, signal.SIGKILL)
 
     done = service.jobs.wait(job.id)
-    assert (done.attempts, done.error) == (2, None)
+    # a kill is what a machine without memory left does: it is tried with less at once
+    assert (done.attempts, done.error) == (1, None)
     assert done.worker == worker
     log = service.jobs.log(job.id)
-    assert "The background process was killed" in log
-    first, second = steps_by_attempt(log)
+    parts = log.split("Out of memory: trying again with half the batch")
+    first, second = map(steps_in, parts)
     assert first[0] < saved < second[0]
     assert second[-1] == STEPS
     assert_one_sound_candidate(service, slug, done, before)

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent
 SOURCES = sorted(
     path for room in ("backend", "worker") for path in (ROOT / room).rglob("*.py")
 )
+UNPICKLERS = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 
 
 def calls(path: Path) -> Iterator[ast.Call]:
@@ -81,6 +82,34 @@ def test_servers_and_workers_start_without_torch(module: str, tmp_path: Path) ->
         check=True,
     )
     assert shown.stdout.strip() == "[]"
+
+
+def test_nothing_is_unpickled() -> None:
+    """torch.load reads our own checkpoints only, and their plain values only.
+
+    The forest's trees have no other form than joblib's; none is taken from outside.
+    """
+    loads, unpicklers = [], []
+    for path in SOURCES:
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            names: list[str] = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+            for name in names:
+                root = name.partition(".")[0]
+                assert name != "torch.load", (path, node.lineno)
+                if root in UNPICKLERS:
+                    unpicklers.append((path.relative_to(ROOT).as_posix(), root))
+        for call in calls(path):
+            keywords = {k.arg: ast.unparse(k.value) for k in call.keywords}
+            assert keywords.get("allow_pickle", "False") == "False", (path, call.lineno)
+            if ast.unparse(call.func) == "torch.load":
+                loads.append((path.name, keywords.get("weights_only")))
+    assert loads == [("checkpoints.py", "True")]
+    assert unpicklers == [("worker/forest/ensemble.py", "joblib")]
 
 
 def test_no_room_for_odds_and_ends() -> None:

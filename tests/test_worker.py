@@ -31,12 +31,13 @@ from backend.services import jobs
 from backend.settings import Settings
 from backend.storage import ArtifactStore
 from worker.attempt import LOG_BYTES
+from worker.desk import Desk
 from worker.runner import KINDS, Kind, Runner
 from worker.segmenter import Progress, Report, SegmenterError
 
 __all__ = ["project_id"]
 ROOT = Path(__file__).parent.parent
-Step = Callable[[Report, Path, Path], Any]
+Step = Callable[[Report, Desk], Any]
 
 
 @pytest.fixture
@@ -107,7 +108,7 @@ def start(
         ) -> Runner:
             kind = Kind(
                 lambda session, job: None,
-                lambda work, store, report, scratch, keep: step(report, scratch, keep),
+                lambda work, store, report, desk: step(report, desk),
                 conclude,
             )
             monkeypatch.setitem(KINDS, JobKind.EXPORT, kind)
@@ -124,7 +125,7 @@ def start(
         yield go
 
 
-def forever(report: Report, scratch: Path, keep: Path) -> None:
+def forever(report: Report, desk: Desk) -> None:
     while True:
         report(Progress("at it", 0.5))
         time.sleep(0.02)
@@ -136,9 +137,9 @@ def test_a_job_is_run_and_leaves_no_files(
     project_id: uuid.UUID,
     start: Callable[..., Runner],
 ) -> None:
-    def step(report: Report, scratch: Path, keep: Path) -> str:
-        (scratch / "file").write_text("x")
-        (keep / "file").write_text("x")
+    def step(report: Report, desk: Desk) -> str:
+        (desk.scratch / "file").write_text("x")
+        (desk.keep / "file").write_text("x")
         metrics = {"loss": 0.25, "dice": None, "bad": float("nan")}
         report(Progress("half\x00way\udcff", 0.5, 7, metrics))
         return "result"
@@ -162,7 +163,7 @@ def test_progress_is_written_once_a_second_and_the_log_keeps_its_end(
 ) -> None:
     seen = set()
 
-    def step(report: Report, scratch: Path, keep: Path) -> None:
+    def step(report: Report, desk: Desk) -> None:
         begin = time.monotonic()
         while time.monotonic() - begin < 2.2:
             report(Progress("x" * 500))
@@ -180,7 +181,7 @@ def test_progress_is_written_once_a_second_and_the_log_keeps_its_end(
 def test_a_running_job_is_cancelled_at_a_heartbeat(
     database: Database, project_id: uuid.UUID, start: Callable[..., Runner]
 ) -> None:
-    def silent(report: Report, scratch: Path, keep: Path) -> None:
+    def silent(report: Report, desk: Desk) -> None:
         while True:
             report.check()
             time.sleep(0.02)
@@ -199,7 +200,7 @@ def test_a_cancel_counts_even_if_the_result_is_there(
 ) -> None:
     concluded = []
 
-    def step(report: Report, scratch: Path, keep: Path) -> None:
+    def step(report: Report, desk: Desk) -> None:
         with database.unit_of_work() as session:
             session.execute(update(Job).values(cancel_requested=True))
 
@@ -212,9 +213,9 @@ def test_a_cancel_counts_even_if_the_result_is_there(
 def test_a_shutdown_gives_the_job_back_and_the_next_attempt_goes_on(
     database: Database, project_id: uuid.UUID, start: Callable[..., Runner]
 ) -> None:
-    def first(report: Report, scratch: Path, keep: Path) -> None:
-        (keep / "checkpoint").write_text("7")
-        forever(report, scratch, keep)
+    def first(report: Report, desk: Desk) -> None:
+        (desk.keep / "checkpoint").write_text("7")
+        forever(report, desk)
 
     id = put(database, project_id)
     runner = start(first)
@@ -224,9 +225,9 @@ def test_a_shutdown_gives_the_job_back_and_the_next_attempt_goes_on(
     job = read(database, id)
     assert (job.state, job.attempts, job.lease_until) == (JobState.QUEUED, 0, None)
 
-    def second(report: Report, scratch: Path, keep: Path) -> str:
-        assert list(scratch.iterdir()) == []
-        return (keep / "checkpoint").read_text()
+    def second(report: Report, desk: Desk) -> str:
+        assert list(desk.scratch.iterdir()) == []
+        return (desk.keep / "checkpoint").read_text()
 
     def conclude(session: Session, job: Job, result: Any) -> None:
         job.result = {"went_on_at": result}
@@ -239,7 +240,7 @@ def test_a_shutdown_gives_the_job_back_and_the_next_attempt_goes_on(
 def test_a_step_that_stands_still_is_stopped_and_tried_again(
     database: Database, project_id: uuid.UUID, start: Callable[..., Runner]
 ) -> None:
-    def stuck(report: Report, scratch: Path, keep: Path) -> None:
+    def stuck(report: Report, desk: Desk) -> None:
         while True:
             report.check()
             time.sleep(0.02)
@@ -253,12 +254,36 @@ def test_a_step_that_stands_still_is_stopped_and_tried_again(
     assert job.attempts == 1
 
 
+def test_a_step_that_is_slow_as_ever_does_not_stand_still(
+    database: Database, project_id: uuid.UUID, start: Callable[..., Runner]
+) -> None:
+    silent = []
+
+    def slow(report: Report, desk: Desk) -> None:
+        for _ in range(3):
+            time.sleep(1)
+            report(Progress("a large step"))
+        begin = time.monotonic()
+        try:
+            while True:
+                report.check()
+                time.sleep(0.02)
+        finally:
+            silent.append(time.monotonic() - begin)
+
+    id = put(database, project_id)
+    start(slow)
+    wait_for(lambda: read(database, id).error is not None)
+    assert "no progress" in str(read(database, id).error)
+    assert silent[0] > 4  # five usual pauses, though the limit alone is 1.5 s
+
+
 def test_a_deaf_step_loses_its_job_and_writes_nothing_more(
     database: Database, project_id: uuid.UUID, start: Callable[..., Runner]
 ) -> None:
     wake, concluded = threading.Event(), []
 
-    def step(report: Report, scratch: Path, keep: Path) -> bool:
+    def step(report: Report, desk: Desk) -> bool:
         return wake.wait(60)
 
     id = put(database, project_id)
@@ -297,7 +322,7 @@ def test_an_error_decides_whether_another_attempt_may_help(
     state: str,
     words: str,
 ) -> None:
-    def step(report: Report, scratch: Path, keep: Path) -> None:
+    def step(report: Report, desk: Desk) -> None:
         raise error
 
     id = put(database, project_id)
@@ -312,7 +337,7 @@ def test_an_error_decides_whether_another_attempt_may_help(
 def test_a_step_that_keeps_crashing_is_quarantined(
     database: Database, project_id: uuid.UUID, start: Callable[..., Runner]
 ) -> None:
-    def step(report: Report, scratch: Path, keep: Path) -> None:
+    def step(report: Report, desk: Desk) -> None:
         raise SegmenterError("It ran out of memory.", retryable=True)
 
     id = put(database, project_id)
@@ -367,9 +392,9 @@ def test_a_deleted_job_stops(
 ) -> None:
     stopped = threading.Event()
 
-    def step(report: Report, scratch: Path, keep: Path) -> None:
+    def step(report: Report, desk: Desk) -> None:
         try:
-            forever(report, scratch, keep)
+            forever(report, desk)
         finally:
             stopped.set()
 
@@ -389,7 +414,7 @@ def test_every_kind_is_wired_to_functions_that_exist() -> None:
         assert callable(service.prepare), kind
         assert callable(service.conclude), kind
         run = import_module(f"worker.steps.{kind}").run
-        assert run.__code__.co_argcount == 5, kind
+        assert run.__code__.co_argcount == 4, kind
 
 
 # Real processes

@@ -17,6 +17,7 @@ from backend.domain.states import JobKind
 from backend.models import Job
 from backend.storage import ArtifactStore
 from worker.app import app
+from worker.desk import Desk
 from worker.runner import KINDS, Kind
 from worker.segmenter import Progress, Report, Stop
 
@@ -31,19 +32,13 @@ def prepare(session: Session, job: Job) -> dict[str, Any]:
     return {**job.payload, "attempt": job.attempts}
 
 
-def run(
-    work: dict[str, Any],
-    store: ArtifactStore,
-    report: Report,
-    scratch: Path,
-    keep: Path,
-) -> int:
+def run(work: dict[str, Any], store: ArtifactStore, report: Report, desk: Desk) -> int:
     """Take `steps` steps of a tenth of a second; go on where an attempt stopped."""
     with Path(work["journal"]).open("a") as journal:
         journal.write(f"{os.getpid()} {work['attempt']}\n")
     if work.get("die"):
         os.kill(os.getpid(), signal.SIGKILL)
-    checkpoint = keep / "step"
+    checkpoint = desk.keep / "step"
     first = int(checkpoint.read_text()) if checkpoint.exists() else 0
     for step in range(first, work["steps"]):
         try:

@@ -5,7 +5,9 @@ import logging
 import math
 import threading
 import time
+from collections import deque
 from enum import StrEnum
+from statistics import median
 from types import TracebackType
 from typing import Self
 
@@ -22,6 +24,8 @@ logger = logging.getLogger(__name__)
 LOG_BYTES = 16 * 1024
 WRITE_SECONDS = 1.0
 """Least time between two writes of progress."""
+STALLED_PAUSES = 5
+"""How many usual pauses between two lines of progress may pass without one."""
 
 
 class Reason(StrEnum):
@@ -36,8 +40,10 @@ class Reason(StrEnum):
 class Attempt:
     """One attempt at a job: the step's report, and a thread that keeps the lease.
 
-    A worker that cannot reach the database takes its lease for lost once it has run
-    out by its own clock, since somebody else may have the job by then.
+    Two clocks watch it: the lease, which the heartbeat keeps while the worker is there,
+    and progress, without which the step is stopped. A worker that cannot reach the
+    database takes its lease for lost once it has run out by its own clock, since
+    somebody else may have the job by then.
     """
 
     def __init__(
@@ -58,6 +64,7 @@ class Attempt:
         self._writing = threading.Lock()
         self._news: jobs.News | None = None
         self._written = self._renewed = self._moved = time.monotonic()
+        self._pauses: deque[float] = deque(maxlen=50)
         self._thread = threading.Thread(target=self._keep, name=f"heart {job.id}")
 
     def __enter__(self) -> Self:
@@ -75,7 +82,9 @@ class Attempt:
 
     def __call__(self, progress: Progress) -> None:
         """Record progress, at most once a second; raise Stop if the job must end."""
-        self._moved = time.monotonic()
+        moved = time.monotonic()
+        self._pauses.append(moved - self._moved)
+        self._moved = moved
         figures = {
             name: value if value is not None and math.isfinite(value) else None
             for name, value in progress.metrics.items()
@@ -114,11 +123,16 @@ class Attempt:
 
     def _keep(self) -> None:
         while not self._done.wait(self._settings.heartbeat_seconds):
-            if time.monotonic() - self._moved > self._settings.stall_seconds:
+            if time.monotonic() - self._moved > self._patience():
                 self.reason = self.reason or Reason.STALLED
             # a step that hears nothing must not hold its job for ever
             if self.reason is not Reason.STALLED:
                 self._beat()
+
+    def _patience(self) -> float:
+        """Seconds without progress after which the step stands still."""
+        usual = median(self._pauses) if self._pauses else 0.0
+        return max(self._settings.stall_seconds, STALLED_PAUSES * usual)
 
     def _beat(self) -> None:
         if not self._writing.acquire(blocking=False):

@@ -5,7 +5,8 @@ the child's stdin and replies over a pipe of their own, both as JSON lines: stdo
 channel because libraries print there, so it goes to a log together with stderr.
 
 A request is `{"do": name, …}`. Its replies are any number of `{"progress": {…}}`, then
-one of `{"result": {…}}`, `{"error": text, "retryable": bool}` or `{"stopped": true}`.
+one of `{"result": {…}}`, `{"error": text, "retryable": bool, "memory": bool}` or
+`{"stopped": true}`; `memory` says that the error was a lack of it.
 """
 
 import ctypes
@@ -13,42 +14,38 @@ import json
 import math
 import os
 import re
-import resource
-import select
 import signal
-import subprocess
-import sys
-import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
 from backend.domain.errors import DomainError
-from worker.segmenter import Progress, Report, SegmenterError, Stop
+from worker.process import PARENT, REPLIES, Limits, Process
+from worker.segmenter import OutOfMemory, Progress, Report, SegmenterError, Stop
 
 Emit = Callable[[Progress], None]
 Handler = Callable[[dict[str, Any], Emit], dict[str, Any]]
 
 _POLL_SECONDS = 0.5
+_LOG_BYTES = 2**20
+_NO_MEMORY = (
+    "MemoryError",
+    "out of memory",
+    "Cannot allocate memory",
+    "can't allocate memory",
+    "bad_alloc",
+    "ALLOC_FAILED",
+)
+"""What Python, CUDA, the system and torch on a processor say."""
 _PASSED_ON = re.compile(
     r"PATH|HOME|LANG|LC_\w+|LD_LIBRARY_PATH|CUDA_VISIBLE_DEVICES|\w+_NUM_THREADS"
 )
-_REPLIES, _PARENT = "CISTERNA_CHILD_REPLIES", "CISTERNA_CHILD_PARENT"
 
 
 # The parent's side
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a child may use: `address_space` in bytes, `cpu_seconds` over its life."""
-
-    address_space: int | None = None
-    cpu_seconds: int | None = None
 
 
 class Child:
@@ -77,16 +74,16 @@ class Child:
         self._environment = dict(environment or {})
         self._limits = limits or Limits()
         self._grace = grace
-        self._process: _Process | None = None
-        self._log_start = 0
+        self._process: Process | None = None
+        self._log = self._scratch / "child.log"
 
     def request(self, message: Mapping[str, Any], report: Report) -> dict[str, Any]:
         """Send `{"do": name, …}`, pass progress on to `report`, return the result.
 
         `report.check()` is called at least twice a second. Whatever it or `report`
         raises (`Stop`) ends the child, SIGTERM first, and is raised again. Raises
-        SegmenterError if the request failed or the child died; the next request then
-        starts a new child.
+        SegmenterError if the request failed or the child died, OutOfMemory if that was
+        for lack of memory; the next request then starts a new child.
         """
         process = self._running()
         process.send(_line(message))
@@ -102,6 +99,8 @@ class Child:
                         return result
                     elif "error" in reply:
                         self.close()
+                        if reply["memory"]:
+                            raise OutOfMemory(reply["error"])
                         raise SegmenterError(
                             reply["error"], retryable=reply["retryable"]
                         )
@@ -118,8 +117,7 @@ class Child:
     def log_tail(self, lines: int = 20) -> str:
         """Return the last `lines` lines that the present or last child printed."""
         try:
-            with (self._scratch / "child.log").open("rb") as log:
-                log.seek(self._log_start)
+            with self._log.open("rb") as log:
                 return b"".join(deque(log, lines)).decode(errors="replace").strip()
         except FileNotFoundError:
             return ""
@@ -138,19 +136,21 @@ class Child:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _running(self) -> "_Process":
+    def _running(self) -> "Process":
         if self._process is not None and self._process.ended():
             self.close()
         if self._process is None:
             self._scratch.mkdir(parents=True, exist_ok=True)
             kept = {n: v for n, v in os.environ.items() if _PASSED_ON.fullmatch(n)}
             environment = kept | {"TMPDIR": str(self._scratch)} | self._environment
-            with (self._scratch / "child.log").open("ab") as log:
-                self._log_start = log.tell()
-                self._process = _Process(
+            with self._log.open("ab") as log:
+                log.truncate(0)
+                self._process = Process(
                     self._arguments, self._scratch, environment, log.fileno()
                 )
             self._process.limit(self._limits)
+        elif self._log.stat().st_size > _LOG_BYTES:
+            os.truncate(self._log, 0)  # the child appends, so it goes on from there
         return self._process
 
     def _stop(self) -> None:
@@ -165,21 +165,20 @@ class Child:
     def _why(self, code: int) -> SegmenterError:
         """Say in plain words why a child ended unasked; `code` as in Popen."""
         tail = self.log_tail(10)
-        signs = ("MemoryError", "out of memory", "Cannot allocate memory", "bad_alloc")
         if code == -signal.SIGXCPU:
             return SegmenterError(
                 f"The background process needed more than {self._limits.cpu_seconds} "
                 "seconds of processor time and was ended.",
                 retryable=False,
             )
-        if any(sign in tail for sign in signs):
-            text = "The background process ran out of memory."
-        elif code in (-signal.SIGKILL, 128 + signal.SIGKILL):
-            text = (
+        if any(sign in tail for sign in _NO_MEMORY):
+            return OutOfMemory("The background process ran out of memory.")
+        if code in (-signal.SIGKILL, 128 + signal.SIGKILL):
+            return OutOfMemory(
                 "The background process was killed, most likely because the machine "
                 "ran out of memory."
             )
-        elif code < 0:
+        if code < 0:
             name = signal.Signals(-code).name
             text = f"The background process crashed ({name})."
             if code == -signal.SIGBUS:  # a write to a mapped file found no room
@@ -188,110 +187,6 @@ class Child:
             last = tail.rpartition("\n")[2][:300] or "it printed nothing"
             text = f"The background process ended with exit code {code}: {last}"
         return SegmenterError(text, retryable=True)
-
-
-class _Process:
-    """One running child with both pipes; no call blocks for long."""
-
-    def __init__(
-        self,
-        arguments: Sequence[str],
-        scratch: Path,
-        environment: Mapping[str, str],
-        log: int,
-    ) -> None:
-        their_requests, self._requests = os.pipe()
-        self._replies, their_replies = os.pipe()
-        own = {_REPLIES: str(their_replies), _PARENT: str(os.getpid())}
-        try:
-            self._popen = subprocess.Popen(
-                # -P: nothing that lies in the working directory can be imported.
-                [sys.executable, "-uP", "-X", "faulthandler", *arguments],
-                stdin=their_requests,
-                stdout=log,
-                stderr=log,
-                cwd=scratch,
-                env={**environment, **own},
-                pass_fds=(their_replies,),
-                start_new_session=True,
-            )
-        except BaseException:
-            os.close(self._requests)
-            os.close(self._replies)
-            raise
-        finally:
-            os.close(their_requests)
-            os.close(their_replies)
-        os.set_blocking(self._requests, False)
-        os.set_blocking(self._replies, False)
-        self.pid = self._popen.pid
-        self._reading = [self._replies]
-        self._writing: list[int] = []
-        self._outbox = self._inbox = b""
-
-    def limit(self, limits: Limits) -> None:
-        """Set limits from outside: a thread may run no code of its own in a fork."""
-        if limits.address_space is not None:
-            both = (limits.address_space, limits.address_space)
-            resource.prlimit(self.pid, resource.RLIMIT_AS, both)
-        if limits.cpu_seconds is not None:
-            both = (limits.cpu_seconds, limits.cpu_seconds + 5)
-            resource.prlimit(self.pid, resource.RLIMIT_CPU, both)
-        resource.prlimit(self.pid, resource.RLIMIT_CORE, (0, 0))
-
-    def send(self, line: bytes) -> None:
-        """Queue a line; `replies` writes it, since a busy child reads late."""
-        self._outbox += line
-        self._writing = [self._requests]
-
-    def replies(self, seconds: float) -> Iterator[dict[str, Any]]:
-        """Wait up to `seconds` for the pipes, then yield the replies that are whole."""
-        # A closed reply pipe means that the child is about to end.
-        seconds = seconds if self._reading else min(seconds, 0.05)
-        readable, writable, _ = select.select(self._reading, self._writing, [], seconds)
-        if writable:
-            try:
-                self._outbox = self._outbox[os.write(self._requests, self._outbox) :]
-            except BrokenPipeError:
-                self._outbox = b""
-            if not self._outbox:
-                self._writing = []
-        with suppress(BlockingIOError):
-            while readable:
-                block = os.read(self._replies, 1 << 16)
-                self._inbox += block
-                if not block:
-                    self._reading = readable = []
-        *lines, self._inbox = self._inbox.split(b"\n")
-        for line in lines:
-            yield json.loads(line)
-
-    def ended(self) -> bool:
-        """Whether the child has ended; it stays a zombie, so its id stays ours."""
-        how = os.WEXITED | os.WNOHANG | os.WNOWAIT
-        return os.waitid(os.P_PID, self.pid, how) is not None
-
-    def wait(self, seconds: float) -> None:
-        """Wait at most `seconds` for the child's end; what it still says is dropped."""
-        deadline = time.monotonic() + seconds
-        while not self.ended() and time.monotonic() < deadline:
-            for _ in self.replies(0.05):
-                pass
-
-    def hang_up(self) -> None:
-        """Close the request pipe: an idle child takes that as its end."""
-        if self._requests >= 0:
-            os.close(self._requests)
-            self._requests, self._writing = -1, []
-
-    def kill(self) -> int:
-        """Kill what is left of the group, reap the child, return its exit code."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
-        code = self._popen.wait()
-        self.hang_up()
-        os.close(self._replies)
-        return code
 
 
 # The child's side
@@ -317,8 +212,8 @@ def serve(handlers: Mapping[str, Handler]) -> None:
     word. The entry module may import what it likes first: if the parent ended
     meanwhile, so does the child here.
     """
-    _tie_to_parent(int(os.environ.pop(_PARENT)))
-    replies = int(os.environ.pop(_REPLIES))
+    _tie_to_parent(int(os.environ.pop(PARENT)))
+    replies = int(os.environ.pop(REPLIES))
     os.set_inheritable(replies, False)
     requests = os.fdopen(os.dup(0), "rb")
     with Path(os.devnull).open("rb") as nothing:
@@ -352,17 +247,22 @@ def _answer(
     except Stopped:
         return {"stopped": True}
     except DomainError as error:
-        return {"error": error.detail, "retryable": False}
+        return _failure(error.detail)
     except SegmenterError as error:
-        return {"error": str(error), "retryable": error.retryable}
-    except MemoryError:
-        traceback.print_exc()
-        text = "The background process ran out of memory."
-        return {"error": text, "retryable": True}
+        return _failure(str(error), error.retryable, isinstance(error, OutOfMemory))
     except Exception as error:  # noqa: BLE001 - the parent decides, the log has the trace
         traceback.print_exc()
-        text = f"The background process failed: {type(error).__name__}: {error}"
-        return {"error": text[:500], "retryable": isinstance(error, OSError)}
+        name = f"{type(error).__name__}: {error}"
+        if any(sign in name for sign in _NO_MEMORY):
+            return _failure("The background process ran out of memory.", True, True)
+        text = f"The background process failed: {name}"
+        return _failure(text[:500], isinstance(error, OSError))
+
+
+def _failure(
+    text: str, retryable: bool = False, memory: bool = False
+) -> dict[str, Any]:
+    return {"error": text, "retryable": retryable, "memory": memory}
 
 
 def _remember_stop(signum: int, frame: object) -> None:

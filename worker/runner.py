@@ -13,11 +13,10 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from pathlib import Path
 from typing import Any, TypeVar
 
 from obstore.exceptions import BaseError as StoreError
@@ -28,13 +27,17 @@ from sqlalchemy.orm import Session
 
 from backend.db import Database
 from backend.domain.errors import DomainError, Unavailable
-from backend.domain.states import JobKind, JobState, Lane
-from backend.models import Job
+from backend.domain.states import ImageState, JobKind, JobState, Lane
+from backend.models import Image, Job
 from backend.services import clock, jobs
 from backend.settings import Settings
 from backend.storage import ArtifactStore
 from worker.attempt import Attempt, Reason, clean
+from worker.desk import Desk
+from worker.images import forget_erased
+from worker.ready import Ready
 from worker.segmenter import Report, SegmenterError
+from worker.segmenters import Segmenters
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -47,12 +50,11 @@ class Kind:
     """The three parts of a kind of job; only the middle one takes long.
 
     `prepare` gathers values in one transaction, `run` turns them into a result far from
-    the database, `conclude` records the result in another transaction. `run` gets two
-    folders: the first is this attempt's, the second outlives it until the job ends.
+    the database, `conclude` records the result in another transaction.
     """
 
     prepare: Callable[[Session, Job], Any]
-    run: Callable[[Any, ArtifactStore, Report, Path, Path], Any]
+    run: Callable[[Any, ArtifactStore, Report, Desk], Any]
     conclude: Callable[[Session, Job, Any], None]
 
 
@@ -82,10 +84,13 @@ class Runner:
         self._database = database
         self._store = store
         self._name = f"{socket.gethostname()}:{os.getpid()}"
-        self._scratch = settings.data_dir.absolute() / "scratch"
+        data_dir = settings.data_dir.absolute()
+        self._scratch, self._cache = data_dir / "scratch", data_dir / "cache"
+        self._residents = data_dir / "residents" / self._name.replace(":", "-")
         self._stopping = threading.Event()
         self._bells: list[threading.Event] = []
         self._threads: list[threading.Thread] = []
+        self._trainings: dict[uuid.UUID, Lane] = {}
 
     def start(self) -> None:
         """Start the slots and the clock; returns at once."""
@@ -93,7 +98,9 @@ class Runner:
             for number in range(self._settings.slots):
                 bell = threading.Event()
                 self._bells.append(bell)
-                self._spawn(f"slot {lane} {number}", self._slot, Lane(lane), bell)
+                self._spawn(
+                    f"slot {lane} {number}", self._slot, Lane(lane), number, bell
+                )
         self._spawn("clock", self._clock)
 
     def _spawn(
@@ -117,6 +124,7 @@ class Runner:
         """Wait until every job is back in the ledger."""
         for thread in self._threads:
             thread.join()
+        shutil.rmtree(self._residents, ignore_errors=True)
 
     def _clock(self) -> None:
         while not self._stopping.is_set():
@@ -125,6 +133,8 @@ class Runner:
             try:
                 clock.collect(self._database, self._store)
                 self._sweep()
+                self._sweep_residents()
+                forget_erased(self._cache, self._present)
             except Exception:
                 logger.exception("Cleaning up failed")
             self._stopping.wait(self._settings.tick_seconds)
@@ -140,8 +150,34 @@ class Runner:
         for id in ended:
             shutil.rmtree(folders[id], ignore_errors=True)
 
-    def _slot(self, lane: Lane, bell: threading.Event) -> None:
+    def _present(self, images: Collection[uuid.UUID]) -> Collection[uuid.UUID]:
+        """Return those of these images that were not erased."""
+        there = select(Image.id).where(
+            Image.id.in_(images), Image.state != ImageState.DELETED
+        )
+        with self._database.unit_of_work() as session:
+            return session.scalars(there).all()
+
+    def _sweep_residents(self) -> None:
+        """Remove what children of workers printed that were killed long ago."""
+        self._residents.mkdir(parents=True, exist_ok=True)
+        os.utime(self._residents)
+        for folder in self._residents.parent.iterdir():
+            if folder.stat().st_mtime < time.time() - 24 * 3600:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _slot(self, lane: Lane, number: int, bell: threading.Event) -> None:
         lease = dt.timedelta(seconds=self._settings.job_lease_seconds)
+        segmenters = Segmenters(self._residents / f"{lane}-{number}")
+        ready = Ready(
+            lane,
+            self._database,
+            self._store,
+            self._cache,
+            segmenters,
+            self._stopping,
+            eager=number == 0,
+        )
         while not self._stopping.is_set():
             bell.clear()  # first: a ring during the look means one look more
             try:
@@ -150,38 +186,45 @@ class Runner:
                     if job is not None:
                         _ = job.log  # loads it while there is a session
                 if job is not None:
-                    self._attempt(job)
+                    self._attempt(job, segmenters)
+                    ready.worked(job)
                     continue
+                ready.look(crowded=lane in list(self._trainings.values()))
             except Exception:
                 logger.exception("A slot of lane %s stumbled", lane)
             bell.wait()
+        segmenters.close()
 
-    def _attempt(self, job: Job) -> None:
+    def _attempt(self, job: Job, segmenters: Segmenters) -> None:
         kind = KINDS[job.kind]
         folder = self._scratch / str(job.id)
         scratch, keep = folder / str(job.fence), folder / "keep"
+        desk = Desk(scratch, keep, self._cache, segmenters)
         logger.info("%s job %s, attempt %d", job.kind, job.id, job.attempts)
         with Attempt(job, self._database, self._settings, self._stopping) as attempt:
             try:
+                if job.kind is JobKind.TRAIN:
+                    self._trainings[job.id] = job.lane
+                    self.ring()  # idle slots make room
                 attempt.note(f"Attempt {job.attempts} on {self._name}")
                 scratch.mkdir(parents=True, exist_ok=True)
                 keep.mkdir(exist_ok=True)
-                state = self._work(kind, attempt, scratch, keep)
+                self._cache.mkdir(exist_ok=True)
+                state = self._work(kind, attempt, desk)
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
+                self._trainings.pop(job.id, None)
         logger.info("%s job %s is %s", job.kind, job.id, state or "no longer ours")
         if state is not None and state not in jobs.LIVE:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _work(
-        self, kind: Kind, attempt: Attempt, scratch: Path, keep: Path
-    ) -> JobState | None:
+    def _work(self, kind: Kind, attempt: Attempt, desk: Desk) -> JobState | None:
         """Do the three parts; return the job's state, None if it is no longer ours."""
         try:
             try:
                 value = self._unit(attempt, kind.prepare)
                 attempt.check()
-                result = kind.run(value, self._store, attempt, scratch, keep)
+                result = kind.run(value, self._store, attempt, desk)
                 conclusion = partial(_conclude, kind, attempt, result)
                 return self._unit(attempt, conclusion)
             except jobs.LostFence:

@@ -52,12 +52,20 @@ class SegmenterError(Exception):
         self.retryable = retryable
 
 
+class OutOfMemory(SegmenterError):
+    """A child had too little memory, of the machine or of its device."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, retryable=True)
+
+
 @dataclass(frozen=True, slots=True)
 class ImageData:
     """One image's pixels on local disk.
 
     `path` is a .npy file (height, width) uint8 or uint16, readable as a memmap.
     `mean` and `sd` are of the whole image in grey values; `pixel_nm` None if unknown.
+    `name` is what people call it.
     """
 
     id: str
@@ -65,6 +73,7 @@ class ImageData:
     mean: float
     sd: float
     pixel_nm: float | None
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +97,10 @@ class TrainingData:
     `validation` tiles are monitored, never learnt from. `working_nm` is the project's
     pixel size, frozen at the first training; None if no image states one. `plans` is an
     earlier model's folder of the same segmenter, whose frozen plans are used again.
+    `emphasis` is the share of patches drawn for each label value, summing to 1; empty
+    means all alike. `fresh` are the annotations a warm start has not seen yet. `cases`
+    is a folder that outlives the job: what is prepared of an image and kept below the
+    image's id there need not be prepared again.
     """
 
     schema: LabelSchema
@@ -97,14 +110,25 @@ class TrainingData:
     working_nm: float | None
     seed: int
     plans: Path | None = None
+    emphasis: Mapping[int, float] = field(default_factory=dict)
+    fresh: frozenset[str] = frozenset()
+    cases: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """When a training ends: at `steps`, or after `minutes`, whichever comes first."""
+    """How long to train, and how many networks.
+
+    A training ends at `steps`, or after `minutes`, whichever comes first; with
+    `plateau` also when the loss on the validation tiles no longer falls. With `folds`
+    above 1 as many networks are trained, each without another share of the tiles, and
+    the budget is that of each.
+    """
 
     steps: int
     minutes: float | None = None
+    plateau: bool = False
+    folds: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +181,10 @@ class Segmenter(Protocol):
         """Sweep one image; `tile` is the edge of the project's tiles in pixels."""
         ...
 
+    def load(self, model: Path, report: Report) -> None:
+        """Make `model` the one whose next `predict` starts at once."""
+        ...
+
     def close(self) -> None:
-        """Let go of children that wait for the next image."""
+        """End the children that wait for the next request."""
         ...

@@ -50,10 +50,12 @@ def zipped(store: ArtifactStore, tree: StoredTree, folder: str) -> Iterator[byte
     yield sink.take()
 
 
-def zip_answer(store: ArtifactStore, tree: StoredTree, name: str) -> StreamingResponse:
-    """Return the download of a tree as `name`.zip."""
+def zip_answer(
+    store: ArtifactStore, tree: StoredTree, name: str, folder: str | None = None
+) -> StreamingResponse:
+    """Return the download of a tree as `name`.zip, below `folder` or `name`."""
     return StreamingResponse(
-        zipped(store, tree, name),
+        zipped(store, tree, folder or name),
         200,
         {
             "Content-Disposition": f'attachment; filename="{name}.zip"',

@@ -2,9 +2,9 @@
 
 import uuid
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import Body, Response, status
+from fastapi import Body, Query, Response, status
 from fastapi.responses import StreamingResponse
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -35,7 +35,16 @@ from backend.models import (
 from backend.schemas.base import Page
 from backend.schemas.job import JobView
 from backend.schemas.model import LessonView, ModelView, NewTraining
-from backend.services import access, artifacts, models, pages, quality, trainings
+from backend.services import (
+    access,
+    artifacts,
+    models,
+    packages,
+    pages,
+    quality,
+    schedules,
+    trainings,
+)
 
 router = guarded("models")
 streams = streaming("models")
@@ -46,20 +55,31 @@ def train(
     project: Key,
     body: Annotated[
         NewTraining,
-        Body(openapi_examples={"short": {"value": {"steps": 300, "minutes": 10}}}),
+        Body(
+            openapi_examples={
+                "short": {"value": {"steps": 300, "minutes": 10}},
+                "from scratch": {"value": {"schedule": "full"}},
+                "new plans": {"value": {"replan": True}},
+            }
+        ),
     ],
     session: SessionDep,
     principal: PrincipalDep,
     response: Response,
 ) -> JobView:
-    """Train on every accepted annotation of the pool (manager)."""
+    """Train on every accepted annotation of the pool (manager).
+
+    What is left out comes from the project. `replan` lets nnU-Net plan anew.
+    """
     row = access.project(session, principal, project, Role.MANAGER)
     job = trainings.request(
         session,
         row,
         requested_by=principal,
         segmenter=body.segmenter,
-        settings=body.model_dump(include={"steps", "minutes"}, exclude_none=True),
+        settings=body.model_dump(
+            exclude={"segmenter"}, exclude_none=True, exclude_defaults=True
+        ),
     )
     response.headers["Location"] = f"/api/v1/jobs/{job.id}"
     return JobView.model_validate(job)
@@ -170,8 +190,12 @@ def download(
     principal: StreamPrincipalDep,
     database: DatabaseDep,
     store: StoreDep,
+    format: Annotated[
+        Literal["folder", "nnunet"],
+        Query(description="`nnunet`: as nnU-Net's own commands export a model."),
+    ] = "folder",
 ) -> StreamingResponse:
-    """Download the model's folder as a zip; nnU-Net's own commands run on it."""
+    """Download the model's folder as a zip, as it is or as nnU-Net installs it."""
     with database.unit_of_work() as session:
         row = access.load(session, principal, ModelVersion, model, Role.VIEWER)
         if row.artifact_id is None:
@@ -179,8 +203,12 @@ def download(
                 f"Round {row.ordinal} is {row.state} and has no weights to download."
             )
         slug = session.get_one(Project, row.project_id).slug
-        tree = artifacts.tree(session, row.artifact_id)
-    return zip_answer(store, tree, f"{slug}-round-{row.ordinal}")
+        place: str | None = None
+        if format == "nnunet":
+            place, tree = packages.stock(session, row)
+        else:
+            tree = artifacts.tree(session, row.artifact_id)
+    return zip_answer(store, tree, f"{slug}-round-{row.ordinal}", place)
 
 
 def _view(session: Session, row: ModelVersion) -> ModelView:
@@ -218,6 +246,10 @@ def _views(
                 "segmenter": row.segmenter,
                 "settings": row.settings,
                 "metrics": row.metrics,
+                "schedule": row.settings.get("schedule"),
+                "schedule_reason": row.settings.get("schedule_reason"),
+                "plans_version": _plans_version(row),
+                "warnings": row.metrics.get("warnings", []),
                 "quality": tables.get(row.id, {}),
                 "parent_id": row.parent_id,
                 "training_set_id": row.training_set_id,
@@ -231,3 +263,8 @@ def _views(
         )
         for row in rows
     ]
+
+
+def _plans_version(row: ModelVersion) -> int | None:
+    is_planned = row.segmenter != "forest" and row.artifact_id is not None
+    return schedules.plans_version(row) if is_planned else None

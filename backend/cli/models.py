@@ -8,16 +8,18 @@ import typer
 
 from backend.cli.projects import Project
 from backend.cli.session import Session, Shown, given, rest
+from backend.schemas.package import PackageFormat
 
 model = typer.Typer(help="Model versions.", rich_markup_mode=None)
 predict = typer.Typer(help="Predictions.", rich_markup_mode=None)
 Model = Annotated[uuid.UUID, typer.Argument(help="Id of the model version.")]
 Prediction = Annotated[uuid.UUID, typer.Argument(help="Id of the prediction.")]
+Format = Literal["nnunet", "onnx", "bioimageio"]
 Layer = Literal["labels", "overlay", "entropy", "information", "probability"]
 
 
 @model.command("list")
-@rest("id ordinal state segmenter tiles predictions created_at promoted_at")
+@rest("id ordinal state segmenter schedule tiles predictions created_at promoted_at")
 def list_models(here: Session, project: Project) -> Shown:
     """List a project's model versions, newest first."""
     return here.service.models.list(project)
@@ -65,6 +67,25 @@ def download(
 ) -> Shown:
     """Download a version's folder as a zip; nnU-Net's own commands run on it."""
     size = here.service.models.download(model, out)
+    return f"{out}: {size} bytes"
+
+
+@model.command("export")
+@rest()
+def export(
+    here: Session,
+    model: Model,
+    format: Annotated[Format, typer.Option()],
+    out: Annotated[Path, typer.Option(help="The file to write.")],
+) -> Shown:
+    """Write a network for other tools: nnU-Net, ONNX or BioImage.IO."""
+    if format == "nnunet":
+        size = here.service.models.download(model, out, format="nnunet")
+    else:
+        started = here.service.models.package(model, PackageFormat(format))
+        with here.following() as on_job:
+            here.service.jobs.wait(started.id, on_job)
+        size = here.service.models.download_package(started.id, out)
     return f"{out}: {size} bytes"
 
 

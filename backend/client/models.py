@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy.typing as npt
 
@@ -13,6 +13,7 @@ from backend.client.transport import Transport
 from backend.schemas.job import JobView
 from backend.schemas.metric import MetricsView
 from backend.schemas.model import LessonView, ModelView, NewTraining
+from backend.schemas.package import NewPackage, PackageFormat
 from backend.schemas.prediction import NewPrediction, PredictionView
 
 
@@ -67,11 +68,26 @@ class Models:
         model: uuid.UUID,
         into: Path,
         on_bytes: Callable[[int], None] | None = None,
+        format: Literal["folder", "nnunet"] = "folder",
     ) -> int:
-        """Write a version's files as one archive; returns its size in bytes."""
-        return save(
-            self._transport.download(f"models/{model}/download"), into, on_bytes
-        )
+        """Write a version's files as one archive; returns its size in bytes.
+
+        `nnunet` is laid out as nnU-Net's own commands install it.
+        """
+        path = f"models/{model}/download"
+        return save(self._transport.download(path, {"format": format}), into, on_bytes)
+
+    def package(self, model: uuid.UUID, format: PackageFormat) -> JobView:
+        """Queue the packing of a version as one file for other tools."""
+        body = NewPackage(format=format)
+        return self._transport.post(f"models/{model}/packages", JobView, body)
+
+    def download_package(
+        self, job: uuid.UUID, into: Path, on_bytes: Callable[[int], None] | None = None
+    ) -> int:
+        """Write the file of a finished package; returns its size in bytes."""
+        path = f"packages/{job}/download"
+        return save(self._transport.download(path), into, on_bytes)
 
 
 class Predictions:

@@ -106,6 +106,7 @@ class JobKind(StrEnum):
     PREDICT = "predict"
     SCORE = "score"
     EXPORT = "export"
+    PACKAGE = "package"
 
 
 class Lane(StrEnum):
@@ -113,6 +114,14 @@ class Lane(StrEnum):
 
     CPU = "cpu"
     GPU = "gpu"
+
+
+class Schedule(StrEnum):
+    """How a training begins: on from the live version, or from scratch."""
+
+    AUTO = "auto"
+    QUICK = "quick"
+    FULL = "full"
 
 
 class Promotion(StrEnum):

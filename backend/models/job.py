@@ -13,7 +13,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.domain.states import JobKind, JobState, Lane
+from backend.domain.states import JobKind, JobState, Lane, Schedule
 from backend.models.base import Base, Json, Row, state_column
 
 
@@ -106,6 +106,9 @@ class Policy(Row):
     every_annotations: Mapped[int | None]
     cron: Mapped[str | None] = mapped_column(String(100))
     minimum_minutes: Mapped[float] = mapped_column(default=0.0)
+    schedule: Mapped[Schedule] = mapped_column(
+        state_column(Schedule), default=Schedule.AUTO
+    )
     quiet_from: Mapped[dt.time | None]
     quiet_until: Mapped[dt.time | None]
     watermark: Mapped[dt.datetime | None]

@@ -33,6 +33,7 @@ NOUNS = {
     JobKind.PREDICT: "predictions",
     JobKind.SCORE: "queries",
     JobKind.EXPORT: "exports",
+    JobKind.PACKAGE: "packages",
 }
 """The module of backend.services that knows a kind: prepare, conclude, on_failure."""
 

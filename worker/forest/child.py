@@ -101,7 +101,7 @@ def predict(request: dict[str, Any], emit: Emit) -> dict[str, Any]:
     image = _image(request["image"])
     settings = json.loads((folder / "forest.json").read_text())
     values = tuple(settings["values"])
-    members = _members(folder, (folder / "members.joblib").stat().st_mtime_ns)
+    members = _members(folder, _written(folder))
     scale = features.scale_of(image, settings["working_nm"])
     pixels = np.load(image.path, mmap_mode="r", allow_pickle=False)
     height, width = pixels.shape
@@ -145,6 +145,13 @@ def predict(request: dict[str, Any], emit: Emit) -> dict[str, Any]:
     means = texture.reshape(len(grid), -1) / areas[:, None]
     statistics.finish(means.astype(np.float32)).save(into / "tiles.npz")
     return {"members": len(members), "seconds": time.monotonic() - began}
+
+
+def load(request: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    """Keep a model's members ready for the next `predict`."""
+    folder = Path(request["model"])
+    _members(folder, _written(folder))
+    return {}
 
 
 def _bands(grid: TileGrid, rows: int) -> Iterator[Box]:
@@ -204,6 +211,10 @@ def _tile(fields: dict[str, Any]) -> TrainingTile:
     return TrainingTile(**{**fields, "box": box, "target": target})
 
 
+def _written(folder: Path) -> int:
+    return (folder / "members.joblib").stat().st_mtime_ns
+
+
 @lru_cache(maxsize=1)
 def _members(folder: Path, written: int) -> list[ExtraTreesClassifier]:
     """Keep the last model in memory: an image is rarely swept alone."""
@@ -211,4 +222,4 @@ def _members(folder: Path, written: int) -> list[ExtraTreesClassifier]:
 
 
 if __name__ == "__main__":
-    serve({"train": train, "predict": predict})
+    serve({"train": train, "predict": predict, "load": load})

@@ -67,6 +67,10 @@ class ForestSegmenter:
         )
         return Sweep(into, result["members"], result["seconds"])
 
+    def load(self, model: Path, report: Report) -> None:
+        """Read the members, so that the next sweep starts at once."""
+        self._child.request({"do": "load", "model": model.absolute()}, report)
+
     def close(self) -> None:
         """End the child."""
         self._child.close()

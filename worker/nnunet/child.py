@@ -1,19 +1,23 @@
 """The child process in which nnU-Net lives: `python -m worker.nnunet.child`.
 
-nnU-Net and torch are imported by the handlers only, after the environment is set.
+nnU-Net and torch are imported by the handlers only, after the environment is set. One
+model stays loaded between requests; a training takes its place.
 """
 
+import ctypes
+import gc
 import logging
 import os
 import shutil
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from worker.child import Emit, Stopped, serve, stop_requested
 from worker.nnunet.messages import unpack_image, unpack_training
-from worker.segmenter import Budget, Progress, SegmenterError
+from worker.segmenter import Budget, Progress
 
 
 def train(request: dict[str, Any], emit: Emit) -> dict[str, Any]:
@@ -21,69 +25,82 @@ def train(request: dict[str, Any], emit: Emit) -> dict[str, Any]:
     into = Path(request["into"])
     emit(Progress("starting nnU-Net"))
     _settle(into / "work")
-    with _Memory():
-        from worker.nnunet.training import train as run
+    from worker.nnunet.training import train as run
 
-        try:
-            done = run(
-                unpack_training(request["data"]),
-                into,
-                Path(request["start_from"]) if request["start_from"] else None,
-                request["profile"],
-                Budget(**request["budget"]),
-                emit,
-                stop_requested,
-            )
-        finally:
-            shutil.rmtree(into / "work", ignore_errors=True)
+    _loaded.clear()
+    _let_go()
+    try:
+        done = run(
+            unpack_training(request["data"]),
+            into,
+            Path(request["start_from"]) if request["start_from"] else None,
+            request["profile"],
+            Budget(**request["budget"]),
+            emit,
+            stop_requested,
+            smaller=request["smaller"],
+        )
+    finally:
+        shutil.rmtree(into / "work", ignore_errors=True)
     if done is None:
         raise Stopped
+    _let_go()
     return done
 
 
+def load(request: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    """Keep a model ready for the next `predict`; says whether it was loaded anew."""
+    from worker.nnunet.model import DESCRIPTION, open_model
+
+    folder = Path(request["model"])
+    # not the path alone: the folder may hold another model by now
+    written = folder / DESCRIPTION
+    key = (folder, written.stat().st_mtime_ns if written.exists() else None)
+    if _loaded.get("key") == key:
+        return {"anew": False}
+    emit(Progress("loading the model"))
+    _loaded.clear()
+    _let_go()
+    _loaded.update(key=key, model=open_model(folder))
+    return {"anew": True}
+
+
 def predict(request: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    """Sweep one image; keeps the model for the next one."""
+    """Sweep one image; the model stays for the next one."""
     began = time.monotonic()
-    into, folder = Path(request["into"]), Path(request["model"])
-    with _Memory():
-        from worker.nnunet.model import DESCRIPTION, open_model
-        from worker.nnunet.sweep import sweep
+    load(request, emit)
+    from worker.nnunet.sweep import sweep
 
-        # Not the path alone: a scratch folder may hold another model by now.
-        written = folder / DESCRIPTION
-        key = (folder, written.stat().st_mtime_ns if written.exists() else None)
-        if _loaded.get("key") != key:
-            emit(Progress("loading the model"))
-            _loaded.update(key=key, model=open_model(folder))
+    def check() -> None:
+        if stop_requested():
+            raise Stopped
 
-        def check() -> None:
-            if stop_requested():
-                raise Stopped
+    def progress(fraction: float) -> None:
+        emit(Progress(f"{fraction:.0%} of the image", fraction))
 
-        def progress(fraction: float) -> None:
-            emit(Progress(f"{fraction:.0%} of the image", fraction))
-
-        image = unpack_image(request["image"])
-        members = sweep(_loaded["model"], image, request["tile"], into, progress, check)
+    members = sweep(
+        _loaded["model"],
+        unpack_image(request["image"]),
+        request["tile"],
+        Path(request["into"]),
+        progress,
+        check,
+        smaller=request["smaller"],
+    )
     return {"members": members, "seconds": time.monotonic() - began}
 
 
 _loaded: dict[str, Any] = {}
 
 
-class _Memory:
-    """Turns torch's ways of running out of memory into one plain sentence."""
+def _let_go() -> None:
+    """Give memory back that nothing needs any more: to the device and the system."""
+    import torch
 
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        text = str(error)
-        if "out of memory" in text or "can't allocate memory" in text:
-            raise SegmenterError(
-                "The device ran out of memory; another job may be using it.",
-                retryable=True,
-            ) from error
+    gc.collect()
+    torch.cuda.empty_cache()
+    with suppress(AttributeError):  # not every C library has it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _settle(folder: Path) -> None:
@@ -115,7 +132,7 @@ def main() -> None:
         MPLBACKEND="agg",
     )
     logging.basicConfig(level=logging.INFO, stream=sys.stdout)
-    serve({"train": train, "predict": predict})
+    serve({"train": train, "predict": predict, "load": load})
 
 
 if __name__ == "__main__":

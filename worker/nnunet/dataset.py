@@ -2,11 +2,13 @@
 
 A case is a tile with a margin of one patch, cut from its image after normalisation and
 resampling, so that training sees what prediction sees. Pixels nobody annotated are
-*ignore*. Only this module renumbers label values.
+*ignore*. Only this module renumbers label values. Cases are kept from round to round;
+manifest, split and dataset.json are written afresh each time.
 """
 
 import json
 import shutil
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import sqrt
@@ -22,10 +24,13 @@ from numpy.typing import NDArray
 
 from backend.domain.geometry import Box
 from backend.domain.labels import BACKGROUND, UNKNOWN
+from worker.nnunet import cases as kept
 from worker.nnunet.planner import CONFIGURATION, DATASET, describe_dataset
 from worker.nnunet.resampling import WorkingImage
 from worker.segmenter import SegmenterError, TrainingData, TrainingTile
 
+_FORMAT = 1
+"""Grows when cases of the same sources come to look different."""
 _LOCATIONS = 10_000  # pixels remembered per class and case; as many as nnU-Net keeps
 
 
@@ -85,6 +90,9 @@ class Dataset:
 
     folder: Path
     cases: tuple[Case, ...]
+    reused: int = 0
+    """How many of the tiles had been prepared by an earlier training."""
+    prepared: int = 0
 
     def identifiers(self, *, learnt: bool) -> list[str]:
         """Return the cases to learn from, or to monitor, in order of identifier."""
@@ -129,34 +137,49 @@ def refuse_hopeless(data: TrainingData) -> None:
 def build(data: TrainingData, preprocessed: Path, patch: tuple[int, int]) -> Dataset:
     """Write the dataset afresh: cases, dataset.json, manifest and split.
 
-    A tile whose pixels are all unknown teaches nothing and gets no case.
+    A tile whose pixels are all unknown teaches nothing and gets no case. Cases that
+    `data.cases` holds are linked, others are prepared and kept there.
     """
     base = preprocessed / DATASET
     folder = base / f"nnUNetPlans_{CONFIGURATION}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    numbering = Numbering(data.schema.values)
+    shelf = data.cases or preprocessed / "cases"
+    workshop = _Workshop(data, patch)
     jobs = [(tile, True) for tile in data.tiles]
     jobs += [(tile, False) for tile in data.validation]
-    cases = []
+    cases, used, reused = [], defaultdict[str, set[str]](set), 0
     for number, (tile, learnt) in enumerate(jobs):
         identifier = f"tile_{number:05d}"
-        others = data.tiles if learnt else ()
-        labelled = _write_case(
-            folder / identifier, data, tile, others, numbering, patch
-        )
-        if labelled:
+        piece = workshop.piece(tile, learnt=learnt)
+        place = shelf / tile.image_id / piece.key
+        facts = kept.take(place, folder / identifier)
+        if facts is not None:
+            reused += 1
+        else:
+            kept.put(place, piece.write)
+            facts = kept.take(place, folder / identifier)
+            if facts is None:
+                raise SegmenterError(
+                    "A prepared tile could not be read back; look at the disk of "
+                    f"{shelf}.",
+                    retryable=True,
+                )
+        used[tile.image_id].add(piece.key)
+        if facts["labelled"]:
             cases.append(
                 Case(
                     identifier=identifier,
                     annotation_id=tile.annotation_id,
                     image_id=tile.image_id,
                     box=tile.box,
-                    labelled=labelled,
+                    labelled=facts["labelled"],
                     learnt=learnt,
                 )
             )
-    dataset = Dataset(folder, tuple(cases))
+    for image in data.images:
+        kept.forget_unused(shelf / image, used[image])
+    dataset = Dataset(folder, tuple(cases), reused, len(jobs) - reused)
     learn, monitor = (dataset.identifiers(learnt=value) for value in (True, False))
     described = describe_dataset(data.schema, len(learn))
     (base / "dataset.json").write_text(json.dumps(described, indent=2))
@@ -184,51 +207,110 @@ def manifest_of(dataset: Dataset) -> list[dict[str, Any]]:
     return [asdict(case) for case in dataset.cases]
 
 
-def _write_case(
-    path: Path,
-    data: TrainingData,
-    tile: TrainingTile,
-    others: Sequence[TrainingTile],
-    numbering: Numbering,
-    patch: tuple[int, int],
-) -> int:
-    """Write one case and return how many of the tile's pixels are labelled.
+class _Workshop:
+    """What the pieces of one dataset share."""
 
-    Labels of neighbouring tiles fill the margin; patches are drawn by the tile's own.
-    """
-    image = WorkingImage.open(data.images[tile.image_id], data.working_nm)
-    own = image.box(tile.box)
-    region = own.grown(max(patch), *image.shape)
-    target = np.full((region.h, region.w), numbering.ignore, np.uint8)
-    for other in (*others, tile):
-        if other.image_id == tile.image_id:
-            _paint(target, region, image, other, numbering)
-    inside = np.zeros(target.shape, bool)
-    top, left = own.y - region.y, own.x - region.x
-    inside[top : top + own.h, left : left + own.w] = True
-    mine = inside & (target != numbering.ignore)
-    if not mine.any():
-        return 0
-    properties = {
-        "spacing": [999.0, 1.0, 1.0],
-        "class_locations": _locations(target, mine, numbering),
-        "tile": (top, left, own.h, own.w),
-    }
-    pixels = image.read(region)[None, None]
-    numbers = target.astype(np.int16)[None, None]
-    blocks, chunks = comp_blosc2_params(pixels.shape, patch, pixels.itemsize)
-    blocks_seg, chunks_seg = comp_blosc2_params(numbers.shape, patch, numbers.itemsize)
-    nnUNetDatasetBlosc2.save_case(
-        pixels,
-        numbers,
-        properties,
-        str(path),
-        chunks=chunks,
-        blocks=blocks,
-        chunks_seg=chunks_seg,
-        blocks_seg=blocks_seg,
-    )
-    return int(mine.sum())
+    def __init__(self, data: TrainingData, patch: tuple[int, int]) -> None:
+        self.numbering, self.patch = Numbering(data.schema.values), patch
+        self._data = data
+        self._images = {
+            id: WorkingImage.open(data.images[id], data.working_nm)
+            for id in {tile.image_id for tile in (*data.tiles, *data.validation)}
+        }
+        self._digests: dict[Path, str] = {}
+        self._learnt = defaultdict[str, list[TrainingTile]](list)
+        for tile in sorted(data.tiles, key=lambda tile: (tile.box.y, tile.box.x)):
+            self._learnt[tile.image_id].append(tile)
+
+    def piece(self, tile: TrainingTile, *, learnt: bool) -> "_Piece":
+        """Return what the case of a tile is made from.
+
+        Labels of neighbours fill the margin, but never that of a validation tile.
+        """
+        image = self._images[tile.image_id]
+        own = image.box(tile.box)
+        region = own.grown(max(self.patch), *image.shape)
+        rows, columns = image.nearest(region)
+        others = [
+            other
+            for other in (self._learnt[tile.image_id] if learnt else ())
+            if other.annotation_id != tile.annotation_id
+            and _meets(other.box.y, other.box.h, rows)
+            and _meets(other.box.x, other.box.w, columns)
+        ]
+        described = self._data.images[tile.image_id]
+        sources = {
+            "format": _FORMAT,
+            "image": [described.mean, described.sd, described.pixel_nm],
+            "working_nm": self._data.working_nm,
+            "values": self.numbering.values,
+            "patch": self.patch,
+            "tile": self._content(tile),
+            "others": [self._content(other) for other in others],
+        }
+        painted = (*others, tile)
+        return _Piece(kept.key_of(sources), image, region, own, painted, self)
+
+    def _content(self, tile: TrainingTile) -> tuple[object, ...]:
+        if tile.target not in self._digests:
+            self._digests[tile.target] = kept.digest_of(tile.target)
+        return asdict(tile.box), self._digests[tile.target]
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """One case to be made: all that decides what it holds, and the key of that."""
+
+    key: str
+    image: WorkingImage
+    region: Box
+    own: Box
+    painted: tuple[TrainingTile, ...]
+    workshop: _Workshop
+
+    def write(self, path: Path) -> dict[str, int]:
+        """Write the case; returns how many of the tile's own pixels are `labelled`.
+
+        Patches are drawn by the tile's own labels, so the margin does not count.
+        """
+        numbering, patch = self.workshop.numbering, self.workshop.patch
+        region, own = self.region, self.own
+        target = np.full((region.h, region.w), numbering.ignore, np.uint8)
+        for tile in self.painted:
+            _paint(target, region, self.image, tile, numbering)
+        inside = np.zeros(target.shape, bool)
+        top, left = own.y - region.y, own.x - region.x
+        inside[top : top + own.h, left : left + own.w] = True
+        mine = inside & (target != numbering.ignore)
+        if not mine.any():
+            return {"labelled": 0}
+        properties = {
+            "spacing": [999.0, 1.0, 1.0],
+            "class_locations": _locations(target, mine, numbering),
+            "tile": (top, left, own.h, own.w),
+        }
+        pixels = self.image.read(region)[None, None]
+        numbers = target.astype(np.int16)[None, None]
+        blocks, chunks = comp_blosc2_params(pixels.shape, patch, pixels.itemsize)
+        blocks_seg, chunks_seg = comp_blosc2_params(
+            numbers.shape, patch, numbers.itemsize
+        )
+        nnUNetDatasetBlosc2.save_case(
+            pixels,
+            numbers,
+            properties,
+            str(path),
+            chunks=chunks,
+            blocks=blocks,
+            chunks_seg=chunks_seg,
+            blocks_seg=blocks_seg,
+        )
+        return {"labelled": int(mine.sum())}
+
+
+def _meets(start: int, length: int, at: NDArray[np.intp]) -> bool:
+    """Whether any of these rising positions lies in start..start+length."""
+    return bool(at[0] < start + length and at[-1] >= start)
 
 
 def _paint(

@@ -19,7 +19,10 @@ def pack_training(data: TrainingData) -> dict[str, Any]:
         "validation": [_pack_tile(tile) for tile in data.validation],
         "working_nm": data.working_nm,
         "seed": data.seed,
-        "plans": str(data.plans.absolute()) if data.plans else None,
+        "plans": _pack_path(data.plans),
+        "emphasis": {str(value): share for value, share in data.emphasis.items()},
+        "fresh": sorted(data.fresh),
+        "cases": _pack_path(data.cases),
     }
 
 
@@ -33,7 +36,10 @@ def unpack_training(packed: Mapping[str, Any]) -> TrainingData:
         validation=tuple(map(_unpack_tile, packed["validation"])),
         working_nm=packed["working_nm"],
         seed=packed["seed"],
-        plans=Path(packed["plans"]) if packed["plans"] else None,
+        plans=_unpack_path(packed["plans"]),
+        emphasis={int(value): share for value, share in packed["emphasis"].items()},
+        fresh=frozenset(packed["fresh"]),
+        cases=_unpack_path(packed["cases"]),
     )
 
 
@@ -58,3 +64,11 @@ def _unpack_tile(packed: Mapping[str, Any]) -> TrainingTile:
         box=Box(**packed["box"]),
         target=Path(packed["target"]),
     )
+
+
+def _pack_path(path: Path | None) -> str | None:
+    return str(path.absolute()) if path else None
+
+
+def _unpack_path(packed: str | None) -> Path | None:
+    return Path(packed) if packed else None

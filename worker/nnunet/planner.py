@@ -7,7 +7,7 @@ handed from version to version, so that the versions of a project stay comparabl
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,14 @@ from nnunetv2.imageio.natural_image_reader_writer import NaturalImage2DIO
 
 from backend.domain.labels import UNKNOWN, LabelSchema
 from worker.nnunet.resampling import WorkingImage
-from worker.segmenter import SegmenterError, TrainingData
+from worker.segmenter import ImageData, SegmenterError, TrainingData
 
 DATASET = "Dataset001_cisterna"
 CONFIGURATION = "2d"
+FINGERPRINT = "dataset_fingerprint.json"
 _PLENTY = 1e15  # pixels
 _PROCESSES = "nnUNet_n_proc_DA"
+_FINER, _BRIGHTER = 1.5, 2.0  # factors to what was planned that are worth a warning
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,8 @@ def describe_dataset(schema: LabelSchema, cases: int) -> dict[str, Any]:
 def fingerprint(data: TrainingData) -> dict[str, Any]:
     """Return nnU-Net's dataset fingerprint of the images that carry training tiles.
 
-    Spacings count working pixels, the unit of everything nnU-Net sees.
+    Spacings count working pixels, the unit of everything nnU-Net sees. `images` is
+    ours: what `drift` compares later images with.
     """
     used = dict.fromkeys(tile.image_id for tile in data.tiles)
     shapes = [WorkingImage.open(data.images[i], data.working_nm).shape for i in used]
@@ -74,7 +77,80 @@ def fingerprint(data: TrainingData) -> dict[str, Any]:
         "shapes_after_crop": [[1, *shape] for shape in shapes],
         "foreground_intensity_properties_per_channel": {"0": _intensities(data)},
         "median_relative_size_after_cropping": 1.0,
+        "images": [
+            {"mean": data.images[i].mean, "sd": data.images[i].sd} for i in used
+        ],
     }
+
+
+def frozen_fingerprint(*folders: Path | None) -> dict[str, Any]:
+    """Return the fingerprint in the first of these folders that has one, or nothing."""
+    for folder in folders:
+        if folder is not None and (folder / FINGERPRINT).exists():
+            found: dict[str, Any] = json.loads((folder / FINGERPRINT).read_text())
+            return found
+    return {}
+
+
+def drift(
+    fingerprint: Mapping[str, Any], data: TrainingData, patch: tuple[int, int]
+) -> list[str]:
+    """Return what no longer fits the plans, a sentence each that says what to do.
+
+    `fingerprint` is of the data that was planned for. Grey values are compared by mean
+    over SD, which scaling to other bit depths does not change.
+    """
+    planned = [i["mean"] / i["sd"] for i in fingerprint.get("images", ()) if i["sd"]]
+    usual = float(np.median(planned)) if planned else 0.0
+    nm = data.working_nm
+
+    def odd_size(image: ImageData) -> bool:
+        if image.pixel_nm is None or nm is None:
+            return False
+        return not 1 / _FINER <= image.pixel_nm / nm <= _FINER
+
+    def odd_grey(image: ImageData) -> bool:
+        if usual <= 0 or image.sd <= 0:
+            return False
+        return not 1 / _BRIGHTER <= image.mean / image.sd / usual <= _BRIGHTER
+
+    def small(image: ImageData) -> bool:
+        height, width = WorkingImage.open(image, nm).shape
+        return height < patch[0] or width < patch[1]
+
+    checks: tuple[tuple[Callable[[ImageData], bool], str], ...] = (
+        (
+            odd_size,
+            f"pixel size far from the {nm or 0:.3g} nm of the plans: correct it if it "
+            "is wrong, else replan or keep such images in a project of their own",
+        ),
+        (
+            lambda image: nm is not None and image.pixel_nm is None,
+            f"no pixel size, so they are taken to have the {nm or 0:.3g} nm of the "
+            "plans: state it",
+        ),
+        (
+            odd_grey,
+            "mean grey value, in SDs, far from that of the images planned for: look "
+            "for inverted contrast or an empty margin, and upload them mended",
+        ),
+        (
+            small,
+            f"less than a patch of {patch[0]} x {patch[1]} working pixels, so the "
+            "network sees little but padding: upload larger regions",
+        ),
+    )
+    return [
+        f"{_named(found)}: {text}."
+        for is_odd, text in checks
+        if (found := [image for image in data.images.values() if is_odd(image)])
+    ]
+
+
+def _named(images: list[ImageData]) -> str:
+    names = ", ".join(image.name or image.id for image in images[:3])
+    more = f" and {len(images) - 3} more" if len(images) > 3 else ""
+    return names + more
 
 
 def plan(
@@ -86,7 +162,7 @@ def plan(
     described = describe_dataset(data.schema, len(data.tiles))
     # The empty "dataset" keeps the planner from looking for raw images: there are none.
     _write(raw / DATASET / "dataset.json", described | {"dataset": {}})
-    _write(preprocessed / DATASET / "dataset_fingerprint.json", fingerprint(data))
+    _write(preprocessed / DATASET / FINGERPRINT, fingerprint(data))
     before = os.environ.get(_PROCESSES, "0")
     os.environ[_PROCESSES] = "1"  # the planner sets torch's threads to it: never 0
     try:

@@ -1,18 +1,23 @@
-"""nnU-Net as a Segmenter, seen from the worker: everything happens in children.
+"""nnU-Net as a Segmenter, seen from the worker: everything happens in one child.
 
-A training has a child of its own. The child that predicts stays, because importing
-nnU-Net takes longer than sweeping a small image; it ends before a training begins.
+The child stays, because importing nnU-Net takes longer than sweeping a small image. It
+trains and predicts in turn, so the two never want the device's memory at once.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from worker.child import Child
 from worker.nnunet.messages import pack_image, pack_training
 from worker.segmenter import (
     Budget,
     ImageData,
+    OutOfMemory,
+    Progress,
     Report,
+    SegmenterError,
     Sweep,
     TrainedModel,
     TrainingData,
@@ -25,8 +30,9 @@ class NNUNetSegmenter:
     """A Segmenter. `profile` is cpu, gpu-8gb or gpu-24gb; `scratch` is for logs."""
 
     def __init__(self, profile: str, scratch: Path) -> None:
-        self._profile, self._scratch = profile, scratch
-        self._predicting = Child(_ENTRY, scratch=scratch / "predict")
+        self._profile = profile
+        self._child = Child(_ENTRY, scratch=scratch)
+        self._tight: str | None = None
 
     def train(
         self,
@@ -37,7 +43,6 @@ class NNUNetSegmenter:
         report: Report,
     ) -> TrainedModel:
         """See Segmenter."""
-        self._predicting.close()  # both would want the device's memory
         message = {
             "do": "train",
             "data": pack_training(data),
@@ -46,8 +51,7 @@ class NNUNetSegmenter:
             "profile": self._profile,
             "budget": asdict(budget),
         }
-        with Child(_ENTRY, scratch=self._scratch / "train") as child:
-            done = child.request(message, report)
+        done = self._request(message, "into", "half the batch", report)
         return TrainedModel(into, done["settings"], done["metrics"])
 
     def predict(
@@ -61,9 +65,38 @@ class NNUNetSegmenter:
             "tile": tile,
             "into": str(into.absolute()),
         }
-        done = self._predicting.request(message, report)
+        done = self._request(message, "model", "half the window", report)
         return Sweep(into, done["members"], done["seconds"])
 
+    def load(self, model: Path, report: Report) -> None:
+        """See Segmenter."""
+        self._child.request({"do": "load", "model": str(model.absolute())}, report)
+
     def close(self) -> None:
-        """End the child that predicts."""
-        self._predicting.close()
+        """End the child."""
+        self._child.close()
+
+    def _request(
+        self, message: Mapping[str, Any], about: str, less: str, report: Report
+    ) -> dict[str, Any]:
+        """Send a request, once more with `less` if memory does not suffice.
+
+        Whatever the field `about` names is asked for with less from then on: the images
+        of one model are many, and each failure costs a child.
+        """
+        if self._tight != message[about]:
+            try:
+                return self._child.request({**message, "smaller": False}, report)
+            except OutOfMemory:
+                report(Progress(f"Out of memory: trying again with {less}"))
+        try:
+            done = self._child.request({**message, "smaller": True}, report)
+        except OutOfMemory as error:
+            raise SegmenterError(
+                f"Memory did not suffice, not even with {less}. Choose a smaller "
+                "profile for the project, run fewer slots beside each other or give "
+                "the worker more memory, then start the job again.",
+                retryable=False,
+            ) from error
+        self._tight = message[about]
+        return done

@@ -1,7 +1,6 @@
 """Evaluate: the candidate's sweeps against what people painted, pooled per split."""
 
 from collections import defaultdict
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from backend.domain.states import Split
 from backend.ranker import TileStatistics
 from backend.schemas.loop import AnnotatedTile, Measured, SweepResult, SweepWork
 from backend.storage import ArtifactStore
+from worker.desk import Desk
 from worker.segmenter import Report, Sweep
 from worker.steps.predict import sweep_images
 
@@ -24,11 +24,11 @@ Histogram = NDArray[np.int64]
 
 
 def run(
-    work: SweepWork, store: ArtifactStore, report: Report, scratch: Path, keep: Path
+    work: SweepWork, store: ArtifactStore, report: Report, desk: Desk
 ) -> SweepResult:
     """Sweep the images of all measured tiles and count."""
     tally = _Tally(work)
-    images = sweep_images(work, store, report, scratch, keep, tally.look)
+    images = sweep_images(work, store, report, desk, tally.look)
     return SweepResult(images=images, measured=tally.measured())
 
 

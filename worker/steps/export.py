@@ -25,15 +25,14 @@ from backend.schemas.export import Exported, ExportWork
 from backend.schemas.loop import AnnotatedTile
 from backend.schemas.stored import StoredImage, StoredTree
 from backend.storage import ArtifactStore, job_prefix
+from worker.desk import Desk
+from worker.images import local_image
 from worker.segmenter import Progress, Report
-from worker.steps.train import local_image
 
 
-def run(
-    work: ExportWork, store: ArtifactStore, report: Report, scratch: Path, keep: Path
-) -> Exported:
+def run(work: ExportWork, store: ArtifactStore, report: Report, desk: Desk) -> Exported:
     """Write one case per annotated image and store the folder."""
-    folder = scratch / "export"
+    folder = desk.scratch / "export"
     tiles: dict[tuple[str, bool], list[AnnotatedTile]] = defaultdict(list)
     for tile in work.tiles:
         tiles[str(tile.image_id), tile.split is Split.POOL].append(tile)
@@ -44,7 +43,7 @@ def run(
         cases[case] = image.name
         pool = tiles[str(image.id), True]
         measured = tiles[str(image.id), False]
-        _case(folder, case, image, pool, measured, work.schema, store, scratch)
+        _case(folder, case, image, pool, measured, work.schema, store, desk)
         done = (number + 1) / len(work.images)
         report(Progress(f"Wrote {image.name}", done))
     _describe(folder, work, cases)
@@ -60,14 +59,14 @@ def _case(
     measured: Sequence[AnnotatedTile],
     schema: LabelSchema,
     store: ArtifactStore,
-    scratch: Path,
+    desk: Desk,
 ) -> None:
     shape = image.height, image.width
     known = np.full(shape, UNKNOWN, np.uint8)
     for tile in (*pool, *measured):
         known[tile.box.slices] = unpack(tile.raster, (tile.box.h, tile.box.w))
     _png(folder / "labels" / f"{case}.png", known)
-    data = local_image(image, store, scratch)
+    data = local_image(image, store, desk)
     grey = np.load(data.path)
     for tiles, subset in ((pool, "Tr"), (measured, "Ts")):
         if tiles:

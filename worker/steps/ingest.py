@@ -1,14 +1,14 @@
 """Ingest: an uploaded file becomes a stored pyramid, decoded in a limited child."""
 
-from pathlib import Path
-
 from backend.domain.states import PixelSource
 from backend.imaging.limits import ImageHeader
 from backend.imaging.readers import inspect
 from backend.schemas.ingest import Ingested, IngestWork
 from backend.schemas.stored import StoredTree
 from backend.storage import ArtifactStore, job_prefix
-from worker.child import Child, Limits
+from worker.child import Child
+from worker.desk import Desk
+from worker.process import Limits
 from worker.segmenter import Progress, Report
 
 _PROGRAMS = 3 * 2**30
@@ -20,22 +20,20 @@ _ONE_THREAD = {
 }
 
 
-def run(
-    work: IngestWork, store: ArtifactStore, report: Report, scratch: Path, keep: Path
-) -> Ingested:
+def run(work: IngestWork, store: ArtifactStore, report: Report, desk: Desk) -> Ingested:
     """Decode the file in a limited child and store the pyramid it writes.
 
-    `keep` stays empty: nothing of an ingest is worth a second attempt. Raises
+    Nothing stays in `desk.keep`: nothing of an ingest is worth a second attempt. Raises
     UnsupportedImage, TooLarge or SegmenterError if the file is not an image we read.
     """
     report(Progress("Fetching the file", 0.0))
-    source = store.fetch_file(work.original, scratch / "original")
-    into = scratch / "pyramid"
+    source = store.fetch_file(work.original, desk.scratch / "original")
+    into = desk.scratch / "pyramid"
     header = inspect(source, max_pixels=work.max_pixels)
     report(Progress("Decoding", 0.1))
     with Child(
         ("-m", "worker.decode"),
-        scratch=scratch / "child",
+        scratch=desk.scratch / "child",
         environment=_ONE_THREAD,
         limits=_limits(header),
     ) as child:

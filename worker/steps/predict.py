@@ -10,62 +10,62 @@ import numpy as np
 from backend.schemas.loop import SweepResult, SweepWork, SweptImage
 from backend.schemas.stored import StoredTree
 from backend.storage import ArtifactStore, job_prefix
+from worker.desk import Desk
+from worker.images import local_image
+from worker.models import local_model
 from worker.segmenter import Progress, Report, Sweep
-from worker.segmenters import segmenter
-from worker.steps.train import local_image
 
 Look = Callable[[str, Sweep], None]
 
 
 def run(
-    work: SweepWork, store: ArtifactStore, report: Report, scratch: Path, keep: Path
+    work: SweepWork, store: ArtifactStore, report: Report, desk: Desk
 ) -> SweepResult:
     """Sweep every image of the work and store the sweeps."""
-    return SweepResult(images=sweep_images(work, store, report, scratch, keep))
+    return SweepResult(images=sweep_images(work, store, report, desk))
 
 
 def sweep_images(
     work: SweepWork,
     store: ArtifactStore,
     report: Report,
-    scratch: Path,
-    keep: Path,
+    desk: Desk,
     look: Look | None = None,
 ) -> tuple[SweptImage, ...]:
     """Sweep and store each image; `look` sees every sweep while it is on local disk.
 
-    Finished sweeps stay in `keep`, so a second attempt goes on with the next image.
+    Finished sweeps stay in `desk.keep`: a second attempt goes on with the next image.
     """
     if not work.images:
         return ()
-    model = store.fetch_tree(work.model.prefix, work.model.manifest, scratch / "model")
+    model = local_model(work.model, store, desk.cache)
     prefix = job_prefix(work.job_id, work.fence)
     swept = []
-    with segmenter(work.segmenter, work.settings, scratch) as chosen:
-        for number, image in enumerate(work.images):
-            folder = keep / str(image.id)
-            inner = _Part(report, number, len(work.images), image.name)
-            done = folder / "sweep.json"
-            if not done.exists():
-                data = local_image(image, store, scratch)
-                sweep = chosen.predict(model, data, work.tile_size, folder, inner)
-                data.path.unlink()
-                facts = asdict(sweep)
-                done.write_text(json.dumps(facts, default=str))
-            facts = json.loads(done.read_text())
-            sweep = Sweep(folder, facts["members"], facts["seconds"])
-            if look is not None:
-                look(str(image.id), sweep)
-            tree = f"{prefix}/sweeps/{image.id}"
-            swept.append(
-                SweptImage(
-                    image_id=image.id,
-                    sweep=StoredTree(tree, store.put_tree(tree, folder)),
-                    members=sweep.members,
-                    seconds=sweep.seconds,
-                    label_pixels=_label_pixels(folder),
-                )
+    chosen = desk.segmenter(work.segmenter, work.settings)
+    for number, image in enumerate(work.images):
+        folder = desk.keep / str(image.id)
+        inner = _Part(report, number, len(work.images), image.name)
+        done = folder / "sweep.json"
+        if not done.exists():
+            data = local_image(image, store, desk)
+            sweep = chosen.predict(model, data, work.tile_size, folder, inner)
+            data.path.unlink()
+            facts = asdict(sweep)
+            done.write_text(json.dumps(facts, default=str))
+        facts = json.loads(done.read_text())
+        sweep = Sweep(folder, facts["members"], facts["seconds"])
+        if look is not None:
+            look(str(image.id), sweep)
+        tree = f"{prefix}/sweeps/{image.id}"
+        swept.append(
+            SweptImage(
+                image_id=image.id,
+                sweep=StoredTree(tree, store.put_tree(tree, folder)),
+                members=sweep.members,
+                seconds=sweep.seconds,
+                label_pixels=_label_pixels(folder),
             )
+        )
     return tuple(swept)
 
 

@@ -1,7 +1,5 @@
 """Score: the ranker reads nothing but tile statistics and puts the pool in order."""
 
-from pathlib import Path
-
 import numpy as np
 
 from backend import ranker
@@ -10,11 +8,12 @@ from backend.ranker import Pool, TileStatistics, class_needs, rank
 from backend.schemas.loop import RankedTile, ScoreResult, ScoreWork
 from backend.schemas.stored import StoredTree
 from backend.storage import ArtifactStore, job_prefix
+from worker.desk import Desk
 from worker.segmenter import Progress, Report
 
 
 def run(
-    work: ScoreWork, store: ArtifactStore, report: Report, scratch: Path, keep: Path
+    work: ScoreWork, store: ArtifactStore, report: Report, desk: Desk
 ) -> ScoreResult:
     """Rank the pool and store all statistics beside the head of the order."""
     if not work.images:
@@ -22,7 +21,7 @@ def run(
     parts = []
     for number, image in enumerate(work.images):
         name = "tiles.npz"
-        path = scratch / f"{image.image_id}.npz"
+        path = desk.scratch / f"{image.image_id}.npz"
         store.fetch_file(f"{image.sweep.prefix}/{name}", path)
         parts.append(TileStatistics.load(path))
         report(Progress("Reading statistics", (number + 1) / len(work.images)))
@@ -49,7 +48,7 @@ def run(
         work.seed,
         class_needs(work.schema, measured),
     )
-    folder = scratch / "scores"
+    folder = desk.scratch / "scores"
     folder.mkdir()
     statistics.save(folder / "tiles.npz")
     np.save(folder / "keys.npy", np.array(pool.keys))

@@ -7,58 +7,53 @@ import numpy as np
 
 from backend.domain.labels import LabelSchema
 from backend.domain.masks import training_target, unpack
-from backend.imaging.pyramid import copy_level0
 from backend.schemas.loop import AnnotatedTile, TrainResult, TrainWork
-from backend.schemas.stored import StoredImage, StoredTree
+from backend.schemas.stored import StoredTree
 from backend.storage import ArtifactStore, job_prefix
+from worker.desk import Desk
+from worker.images import folder_of_images, local_image
 from worker.segmenter import (
     Budget,
-    ImageData,
     Progress,
     Report,
     TrainingData,
     TrainingTile,
 )
-from worker.segmenters import segmenter
 
 
 def run(
-    work: TrainWork, store: ArtifactStore, report: Report, scratch: Path, keep: Path
+    work: TrainWork, store: ArtifactStore, report: Report, desk: Desk
 ) -> TrainResult:
-    """Train and store the model; `keep` outlives this attempt and holds checkpoints."""
+    """Train and store the model; the checkpoints outlive this attempt."""
     report(Progress("Fetching the annotated images", 0.0))
-    images = {
-        str(image.id): local_image(image, store, scratch) for image in work.images
-    }
+    images = {str(image.id): local_image(image, store, desk) for image in work.images}
     data = TrainingData(
         schema=work.schema,
         images=images,
-        tiles=_targets(work.tiles, work.schema, scratch),
-        validation=_targets(work.validation, work.schema, scratch),
+        tiles=_targets(work.tiles, work.schema, desk.scratch),
+        validation=_targets(work.validation, work.schema, desk.scratch),
         working_nm=work.working_nm,
         seed=work.seed,
-        plans=_plans(work, store, scratch),
+        plans=_plans(work, store, desk.scratch),
+        emphasis=work.emphasis,
+        fresh=frozenset(map(str, work.fresh)),
+        cases=folder_of_images(desk.cache),
     )
+    start_from = _fetched(work.start_from, store, desk.scratch / "start")
     budget = Budget(
         steps=int(work.settings.get("steps", 1500)),
         minutes=work.settings.get("minutes"),
+        plateau=bool(work.settings.get("stop_at_plateau", True)),
+        folds=int(work.settings.get("folds", 1)),
     )
-    with segmenter(work.segmenter, work.settings, scratch) as chosen:
-        model = chosen.train(data, keep / "model", None, budget, report)
+    chosen = desk.segmenter(work.segmenter, work.settings)
+    model = chosen.train(data, desk.keep / "model", start_from, budget, report)
     prefix = f"{job_prefix(work.job_id, work.fence)}/model"
     return TrainResult(
         model=StoredTree(prefix, store.put_tree(prefix, model.folder)),
         settings=dict(model.settings),
         metrics=dict(model.metrics),
     )
-
-
-def local_image(image: StoredImage, store: ArtifactStore, scratch: Path) -> ImageData:
-    """Copy an image's level 0 to a .npy file that children can map."""
-    path = scratch / "images" / f"{image.id}.npy"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    copy_level0(store.below(image.pyramid), path)
-    return ImageData(str(image.id), path, image.mean, image.sd, image.pixel_nm)
 
 
 def _targets(
@@ -78,6 +73,12 @@ def _targets(
 
 
 def _plans(work: TrainWork, store: ArtifactStore, scratch: Path) -> Path | None:
+    """Fetch what was planned, which lies at the top of a model's folder: no weights."""
     if work.plans is None:
         return None
-    return store.fetch_tree(work.plans.prefix, work.plans.manifest, scratch / "plans")
+    top = {n: entry for n, entry in work.plans.manifest.items() if "/" not in n}
+    return _fetched(StoredTree(work.plans.prefix, top), store, scratch / "plans")
+
+
+def _fetched(tree: StoredTree | None, store: ArtifactStore, into: Path) -> Path | None:
+    return store.fetch_tree(tree.prefix, tree.manifest, into) if tree else None

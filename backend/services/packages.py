@@ -1,0 +1,142 @@
+"""Packages: a model as a file that other tools read."""
+
+import uuid
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from backend.domain.errors import Conflict
+from backend.domain.states import JobKind, JobState, Lane, Split
+from backend.models import Job, ModelVersion, Project, TrainingSetItem, User
+from backend.schemas.package import About, Packaged, PackageFormat, PackageWork
+from backend.schemas.stored import StoredTree
+from backend.services import artifacts, audit, jobs, quality
+from backend.services.access import Principal
+
+STOCK_FOLDER = "nnUNetTrainer__nnUNetPlans__2d"
+_STOCK = ("plans.json", "dataset.json", "model.json", "checkpoint_final.pth")
+
+
+def request(
+    session: Session,
+    principal: Principal,
+    version: ModelVersion,
+    format: PackageFormat,
+) -> Job:
+    """Queue a package; Conflict if there is no network to pack."""
+    network(session, version)
+    job = jobs.enqueue(
+        session,
+        JobKind.PACKAGE,
+        Lane.CPU,
+        {"model_version_id": str(version.id), "format": format},
+        project_id=version.project_id,
+        dedupe_key=f"package:{version.id}:{format}",
+        requested_by=principal.id,
+    )
+    audit.record(
+        session,
+        principal,
+        "package",
+        "model",
+        version.id,
+        project_id=version.project_id,
+        format=format,
+    )
+    return job
+
+
+def network(session: Session, version: ModelVersion) -> StoredTree:
+    """Return the folder of a version that is a network; Conflict if it is not."""
+    if version.artifact_id is None:
+        raise Conflict(
+            f"Round {version.ordinal} is {version.state} and has no weights; "
+            "choose a trained version."
+        )
+    if version.segmenter != "nnunet":
+        raise Conflict(
+            f"Round {version.ordinal} is a {version.segmenter}, and only networks of "
+            "nnU-Net fit this format; download its folder as it is."
+        )
+    return artifacts.tree(session, version.artifact_id)
+
+
+def stock(session: Session, version: ModelVersion) -> tuple[str, StoredTree]:
+    """Return a version as nnU-Net's own commands install it: a path and its files.
+
+    The path is that below nnUNet_results; every round of a project has the same.
+    """
+    tree = network(session, version)
+    slug = session.get_one(Project, version.project_id).slug
+    files = {
+        name: entry
+        for name, entry in tree.manifest.items()
+        if name.rpartition("/")[2] in _STOCK
+    }
+    # The number is nnU-Net's own way to name a dataset and has to be three digits.
+    place = f"Dataset001_{slug.replace('-', '_')}/{STOCK_FOLDER}"
+    return place, StoredTree(tree.prefix, files)
+
+
+def prepare(session: Session, job: Job) -> PackageWork:
+    """Gather the model and what a package tells of it."""
+    version = jobs.version_of(session, job)
+    project = session.get_one(Project, version.project_id)
+    tables = quality.of_versions(session, project, [version.id]).get(version.id, {})
+    tiles = session.scalar(
+        select(func.count())
+        .select_from(TrainingSetItem)
+        .where(TrainingSetItem.training_set_id == version.training_set_id)
+    )
+    asked = session.get(User, job.requested_by) if job.requested_by else None
+    return PackageWork(
+        job_id=job.id,
+        fence=job.fence,
+        format=PackageFormat(str(job.payload["format"])),
+        name=f"{project.slug}-round-{version.ordinal}",
+        model=network(session, version),
+        about=About(
+            project=project.name,
+            round=version.ordinal,
+            trained_at=version.created_at,
+            authors=(asked.name,) if asked else (),
+            tiles=tiles or 0,
+            dice={
+                split: {label: figures["dice"] for label, figures in table.items()}
+                for split, table in tables.items()
+                if split in (Split.VALIDATION, Split.TEST)
+            },
+        ),
+    )
+
+
+def conclude(session: Session, job: Job, result: Packaged) -> None:
+    """Make the file visible, in the place of an earlier one of the same version."""
+    for earlier in session.scalars(
+        select(Job).where(
+            Job.project_id == job.project_id,
+            Job.kind == JobKind.PACKAGE,
+            Job.state == JobState.SUCCEEDED,
+            Job.payload == job.payload,
+            Job.result.has_key("artifact_id"),
+        )
+    ):
+        artifacts.discard(session, [uuid.UUID(str(earlier.result["artifact_id"]))])
+        earlier.result = {}
+    assert job.project_id is not None
+    folder = artifacts.add_tree(session, job.project_id, result.folder)
+    job.result = {"artifact_id": str(folder.id)}
+    session.flush()
+
+
+def file(session: Session, job: Job) -> tuple[str, str]:
+    """Return a package's key in the store and its name; Conflict if there is none."""
+    if job.kind is not JobKind.PACKAGE:
+        raise Conflict(f"This is a {job.kind} job, not a package.")
+    if job.state is not JobState.SUCCEEDED:
+        raise Conflict(f"This package is {job.state}; download it when it succeeded.")
+    if "artifact_id" not in job.result:
+        raise Conflict("A newer package of this model took its place; pack it again.")
+    tree = artifacts.tree(session, uuid.UUID(str(job.result["artifact_id"])))
+    (name,) = tree.manifest
+    return f"{tree.prefix}/{name}", name
