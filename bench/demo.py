@@ -23,7 +23,7 @@ from backend.cli.quality import text
 from backend.cli.stack import welcome
 from backend.client import Cisterna, ClientError
 from backend.client.jobs import LIVE
-from backend.domain.states import QueryState, Split
+from backend.domain.states import QueryState, Schedule, Split
 from backend.imaging.phantom import phantom
 from backend.schemas.image import ImageView
 from backend.schemas.model import NewTraining
@@ -157,7 +157,12 @@ class Demo:
         left = SECONDS - AFTER_TRAINING - (time.monotonic() - self.began)
         minutes = max(0.5, left / 60)
         self.say(f"nnU-Net gets {minutes:.1f} minutes on this machine's CPU")
-        body = NewTraining(segmenter="nnunet", minutes=minutes)
+        body = NewTraining(
+            segmenter="nnunet",
+            minutes=minutes,
+            schedule=Schedule.FULL,
+            stop_at_plateau=False,  # it may use all the time there is
+        )
         return self.service.trainings.start(self.project, body).id
 
     def annotate_one(self) -> None:

@@ -11,7 +11,6 @@ then in ../shared/data. Seeds that are not asked for stay in the result as they 
 import argparse
 import json
 import os
-import platform
 import shlex
 import subprocess
 import sys
@@ -20,21 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from backend.client import Cisterna, ClientError
-from backend.domain.states import Split
+from backend.domain.states import Schedule, Split
 from backend.schemas.project import NewLabel, NewProject, Training
 from backend.settings import Settings
 from bench.beside import on_free_port, run_beside
 from bench.pictures import learning_curve
+from bench.places import FOLDER, PIXEL_NM, ROOT, SPLITS, TILE, commit, data, machine
 
-ROOT = Path(__file__).parents[1]
-FOLDER = "vnc_drosophila_sstem"
-PIXEL_NM, TILE = 4.6, 128
-SPLITS = {
-    Split.POOL: range(12),
-    Split.VALIDATION: range(13, 16),
-    Split.TEST: range(17, 20),
-}
-"""Sections 12 and 16 stand between the splits: neighbours look alike."""
 LABELS = [
     NewLabel(name="mitochondria", value=2, colour="#EE6677", priority=1.5),
     NewLabel(name="membrane", value=5, colour="#AA3377"),
@@ -78,18 +69,6 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def data(given: Path | None) -> Path:
-    """Return the folder of images and labels."""
-    places = [Path(os.environ.get("CISTERNA_REAL_DATA") or ROOT.parent / "shared/data")]
-    found = given or next((p / FOLDER for p in places if (p / FOLDER).is_dir()), None)
-    if found is None or not (found / "labels").is_dir():
-        sys.exit(
-            f"No folder {FOLDER} with images and labels in {places[0]}; set "
-            "CISTERNA_REAL_DATA to the folder that holds it."
-        )
-    return found.absolute()
-
-
 def name_of(asked: argparse.Namespace, seed: int) -> str:
     """Return the name that a run's project and records share."""
     parts = (asked.strategy, asked.segmenter, asked.tiles, asked.steps, seed)
@@ -111,7 +90,13 @@ def prepare(
                 query_size=asked.tiles,
                 strategy=asked.strategy,
                 segmenter=asked.segmenter,
-                training=Training(profile="cpu", steps=asked.steps),
+                # equal steps from scratch in every round, so that rounds compare
+                training=Training(
+                    profile="cpu",
+                    schedule=Schedule.FULL,
+                    steps=asked.steps,
+                    stop_at_plateau=False,
+                ),
                 seed=seed,
             )
         )
@@ -209,29 +194,6 @@ def means(records: Sequence[dict[str, Any]]) -> list[str]:
         head = f"{found[0]['tiles']} tiles, {len(found)} seeds"
         lines.append(f"{head}: mean Dice {', '.join(shown)}")
     return lines
-
-
-def commit() -> str:
-    """Return the commit of the code, marked if files differ from it."""
-    git = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=40"]
-    answer = subprocess.run(git, capture_output=True, text=True, check=False)
-    return answer.stdout.strip() or "unknown"
-
-
-def machine() -> dict[str, object]:
-    """Return what the figures of time depend on."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    models = [
-        line.partition(":")[2].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if line.startswith("model name")
-    ]
-    return {
-        "processor": models[0] if models else platform.processor(),
-        "cores": os.cpu_count(),
-        "memory_gib": round(memory / 2**30, 1),
-        "python": platform.python_version(),
-    }
 
 
 if __name__ == "__main__":

@@ -88,9 +88,16 @@ def test_projects_from_creation_to_edit(cisterna: Terminal) -> None:
     assert made["training"]["steps"] == 300
     assert made["labels"][-1]["priority"] == 2
     cisterna.json("project", "edit-label", "human-liver", "ER", "--priority", 2.5)
-    cisterna.json("project", "edit", "human-liver", "--minutes", 5)
-    after = cisterna.json("project", "show", "human-liver")
-    assert (after["training"]["steps"], after["training"]["minutes"]) == (300, 5)
+    edited = ("--minutes", 5, "--schedule", "full", "--no-stop-at-plateau")
+    cisterna.json("project", "edit", "human-liver", *edited)
+    after = cisterna.json("project", "show", "human-liver")["training"]
+    assert (after["steps"], after["minutes"]) == (300, 5)
+    assert (after["schedule"], after["stop_at_plateau"]) == ("full", False)
+    status, _, wrong = cisterna(
+        "train", "start", "human-liver", "--replan", "--schedule", "quick"
+    )
+    assert status != 0
+    assert "no accepted annotation" in wrong
     assert {p["slug"] for p in cisterna.json("project", "list")} == {"human-liver"}
     status, out, _ = cisterna("project", "list")
     assert status == 0

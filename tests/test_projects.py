@@ -30,7 +30,16 @@ def test_create_from_a_preset(admin: TestClient) -> None:
     assert er["priority"] > max(
         label["priority"] for label in made["labels"] if label is not er
     )
-    assert made["training"] == {"profile": "cpu", "steps": 1500, "minutes": None}
+    assert made["training"] == {
+        "profile": "cpu",
+        "schedule": "auto",
+        "full_every": 5,
+        "steps": 1500,
+        "quick_steps": 300,
+        "minutes": None,
+        "stop_at_plateau": True,
+        "folds": 1,
+    }
     assert admin.get(f"projects/{made['id']}").json() == made
     assert admin.get("projects/human-liver-7").json() == made
 

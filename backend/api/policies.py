@@ -47,6 +47,7 @@ def create_policy(
                     "value": {
                         "name": "nightly",
                         "cron": "0 2 * * *",
+                        "schedule": "full",
                         "quiet_from": "08:00",
                         "quiet_until": "18:00",
                     },
@@ -149,6 +150,7 @@ def _view(
         every_annotations=row.every_annotations,
         cron=row.cron,
         minimum_minutes=row.minimum_minutes,
+        schedule=row.schedule,
         quiet_from=row.quiet_from,
         quiet_until=row.quiet_until,
         last_firing=FiringView.model_validate(last) if last else None,

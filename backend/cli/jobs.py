@@ -8,7 +8,7 @@ import typer
 
 from backend.cli.projects import Project
 from backend.cli.session import Session, Shown, given, rest
-from backend.domain.states import JobKind, JobState
+from backend.domain.states import JobKind, JobState, Schedule
 from backend.schemas.model import NewTraining
 
 train = typer.Typer(help="Trainings.", rich_markup_mode=None)
@@ -26,12 +26,26 @@ def start_training(
     segmenter: Annotated[str | None, typer.Option(help="nnunet or forest")] = None,
     steps: int | None = None,
     minutes: float | None = None,
+    schedule: Annotated[Schedule | None, typer.Option(help="From scratch?")] = None,
+    stop_at_plateau: bool | None = None,
+    folds: Annotated[int | None, typer.Option(help="Networks, if full.")] = None,
+    replan: Annotated[
+        bool, typer.Option("--replan", help="Let nnU-Net plan anew; always full.")
+    ] = False,
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait for evaluation and ranking, too.")
     ] = False,
 ) -> Shown:
     """Train on every accepted annotation of the pool."""
-    body = NewTraining(**given(segmenter=segmenter, steps=steps, minutes=minutes))
+    options = given(
+        segmenter=segmenter,
+        steps=steps,
+        minutes=minutes,
+        schedule=schedule,
+        stop_at_plateau=stop_at_plateau,
+        folds=folds,
+    )
+    body = NewTraining(**options, replan=replan)
     job = here.service.trainings.start(project, body)
     if not wait:
         return job

@@ -8,6 +8,7 @@ import typer
 from backend.cli.projects import Project
 from backend.cli.session import Session, Shown, given, rest
 from backend.client import ClientError
+from backend.domain.states import Schedule
 from backend.schemas.policy import NewPolicy, PolicyEdit
 
 app = typer.Typer(help="When to retrain.", rich_markup_mode=None)
@@ -15,6 +16,7 @@ Policy = Annotated[uuid.UUID, typer.Argument(help="Id of the policy.")]
 Every = Annotated[int | None, typer.Option(help="Train after so many annotations.")]
 Cron = Annotated[str | None, typer.Option(help="Such as '0 2 * * *'.")]
 Least = Annotated[float | None, typer.Option(help="Least minutes between two starts.")]
+Asked = Annotated[Schedule | None, typer.Option(help="For a nightly one: full.")]
 Quiet = Annotated[
     str | None, typer.Option(help="Hours without starts, such as 08:00-18:00.")
 ]
@@ -29,6 +31,7 @@ def create(
     every_annotations: Every = None,
     cron: Cron = None,
     minimum_minutes: Least = None,
+    schedule: Asked = None,
     quiet: Quiet = None,
 ) -> Shown:
     """Add a policy with a count, a schedule, or both."""
@@ -37,13 +40,14 @@ def create(
         every_annotations=every_annotations,
         cron=cron,
         minimum_minutes=minimum_minutes,
+        schedule=schedule,
     )
     body = NewPolicy.model_validate(options | _hours(quiet))
     return here.service.policies.create(project, body)
 
 
 @app.command("list")
-@rest("id name enabled every_annotations cron minimum_minutes last_firing")
+@rest("id name enabled every_annotations cron schedule minimum_minutes last_firing")
 def list_policies(here: Session, project: Project) -> Shown:
     """List a project's policies."""
     return here.service.policies.list(project)
@@ -60,6 +64,7 @@ def edit(
     every_annotations: Every = None,
     cron: Cron = None,
     minimum_minutes: Least = None,
+    schedule: Asked = None,
     quiet: Quiet = None,
 ) -> Shown:
     """Change a policy; options left out stay as they are."""
@@ -69,6 +74,7 @@ def edit(
         every_annotations=every_annotations,
         cron=cron,
         minimum_minutes=minimum_minutes,
+        schedule=schedule,
     )
     changes |= _hours(quiet)
     if not changes:

@@ -7,7 +7,7 @@ import typer
 from backend.cli import quality
 from backend.cli.session import Session, Shown, given, rest
 from backend.client import ClientError
-from backend.domain.states import Promotion, Role
+from backend.domain.states import Promotion, Role, Schedule
 from backend.schemas.project import (
     LabelEdit,
     NewLabel,
@@ -34,15 +34,29 @@ def create(
     strategy: str | None = None,
     segmenter: Annotated[str | None, typer.Option(help="nnunet or forest")] = None,
     profile: Annotated[str | None, typer.Option(help="cpu, gpu-8gb, …")] = None,
+    schedule: Annotated[Schedule | None, typer.Option(help="Of trainings.")] = None,
+    full_every: Annotated[int | None, typer.Option(help="Rounds, if auto.")] = None,
     steps: int | None = None,
+    quick_steps: int | None = None,
     minutes: float | None = None,
+    stop_at_plateau: bool | None = None,
+    folds: Annotated[int | None, typer.Option(help="Networks, if full.")] = None,
     seed: int | None = None,
     review: bool | None = None,
     promotion: Promotion | None = None,
     time_zone: str | None = None,
 ) -> Shown:
     """Create a project; you become its manager."""
-    training = given(profile=profile, steps=steps, minutes=minutes)
+    training = given(
+        profile=profile,
+        schedule=schedule,
+        full_every=full_every,
+        steps=steps,
+        quick_steps=quick_steps,
+        minutes=minutes,
+        stop_at_plateau=stop_at_plateau,
+        folds=folds,
+    )
     options = given(
         name=name,
         slug=slug,
@@ -85,15 +99,29 @@ def edit(
     strategy: str | None = None,
     segmenter: str | None = None,
     profile: str | None = None,
+    schedule: Annotated[Schedule | None, typer.Option(help="Of trainings.")] = None,
+    full_every: Annotated[int | None, typer.Option(help="Rounds, if auto.")] = None,
     steps: int | None = None,
+    quick_steps: int | None = None,
     minutes: float | None = None,
+    stop_at_plateau: bool | None = None,
+    folds: Annotated[int | None, typer.Option(help="Networks, if full.")] = None,
     review: bool | None = None,
     promotion: Promotion | None = None,
     time_zone: str | None = None,
 ) -> Shown:
     """Change a project's settings; options left out stay as they are."""
     before = here.service.projects.get(project)
-    training = given(profile=profile, steps=steps, minutes=minutes)
+    training = given(
+        profile=profile,
+        schedule=schedule,
+        full_every=full_every,
+        steps=steps,
+        quick_steps=quick_steps,
+        minutes=minutes,
+        stop_at_plateau=stop_at_plateau,
+        folds=folds,
+    )
     changes = given(
         name=name,
         query_size=query_size,

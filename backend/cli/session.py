@@ -154,6 +154,8 @@ def _cell(value: Any) -> str:
         return f"{value.astimezone():%Y-%m-%d %H:%M}"
     if isinstance(value, float):
         return f"{value:.4g}"
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return " ".join(value) or "-"
     if isinstance(value, list) and value and isinstance(value[0], dict):
         return ", ".join(str(item.get("name", item)) for item in value)
     return str(value)

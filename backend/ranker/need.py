@@ -5,7 +5,7 @@ below the owner's target, times the owner's priority. The one priority class of 
 project, whatever it is, keeps a floor and a cap.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,8 @@ BASE_GAP = 0.05
 FLOOR, PRIORITY_FLOOR, PRIORITY_CAP = 0.05, 0.35, 0.65
 """Least share of any class; of the priority class below its target; its greatest."""
 PRIORITY_FLOOR_AT_TARGET = 0.10
+PRIORITY_PATCHES = 0.5
+"""Share of the patches a training draws for the priority class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,28 @@ def class_needs(
             labels, weights, seen, known, strict=True
         )
     )
+
+
+def patch_shares(
+    schema: LabelSchema, needs: Sequence[ClassNeed], present: Collection[int]
+) -> dict[int, float]:
+    """Return the share of training patches to draw for each label that is annotated.
+
+    The priority class of the schema gets half, the others share the rest by need. The
+    shares sum to 1; without a label in `present` there are none.
+    """
+    weights = {need.value: need.weight for need in needs if need.value in present}
+    first = schema.priority_label
+    head: dict[int, float] = {}
+    if first is not None and first.value in weights and len(weights) > 1:
+        head[first.value] = PRIORITY_PATCHES
+        del weights[first.value]
+    total, rest = sum(weights.values()), 1 - sum(head.values())
+    shares = {
+        value: rest * (weight / total if total else 1 / len(weights))
+        for value, weight in weights.items()
+    }
+    return dict(sorted((head | shares).items()))
 
 
 def _believed(figures: Measured) -> bool:

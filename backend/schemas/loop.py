@@ -1,7 +1,8 @@
 """What the jobs of the loop take and give: values between services and worker steps."""
 
 import uuid
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from backend.domain.geometry import Box
@@ -43,6 +44,12 @@ class TrainWork:
     seed: int
     plans: StoredTree | None
     """A model of this project whose frozen plans are used again."""
+    start_from: StoredTree | None = None
+    """The model a quick training goes on from; None trains from scratch."""
+    fresh: frozenset[uuid.UUID] = frozenset()
+    """Annotations that `start_from` has not learnt."""
+    emphasis: Mapping[int, float] = field(default_factory=dict)
+    """Share of the training patches drawn for each label value, summing to 1."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from backend.domain.states import ModelState, Split
+from backend.domain.states import ModelState, Schedule, Split
 from backend.schemas.base import Body, View
 
 
@@ -19,6 +19,23 @@ class NewTraining(Body):
     )
     minutes: float | None = Field(
         None, gt=0, description="Stop after so many minutes.", examples=[30]
+    )
+    schedule: Schedule | None = Field(
+        None,
+        description="quick goes on from the live version, full starts from scratch, "
+        "auto chooses.",
+        examples=["full"],
+    )
+    stop_at_plateau: bool | None = Field(
+        None, description="Stop before that when validation no longer gains."
+    )
+    folds: int | None = Field(
+        None, ge=1, le=5, description="Networks of a full training."
+    )
+    replan: bool = Field(
+        False,
+        description="Let nnU-Net plan anew from the data of today: a full training, "
+        "and every later one keeps to the new plans.",
     )
 
 
@@ -47,6 +64,12 @@ class ModelView(View):
     segmenter: str
     settings: dict[str, object]
     metrics: dict[str, object] = Field(description="What the training said of itself.")
+    schedule: str | None = Field(description="quick or full; null before it is known.")
+    schedule_reason: str | None
+    plans_version: int | None = Field(
+        description="Which of the project's plans it keeps to, counted from 1."
+    )
+    warnings: list[str] = Field(description="What no longer fits those plans.")
     quality: Quality
     parent_id: uuid.UUID | None
     training_set_id: uuid.UUID

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints
 
+from backend.domain.states import Schedule
 from backend.schemas.base import Body, View
 
 
@@ -40,6 +41,12 @@ class NewPolicy(Body):
     minimum_minutes: Minutes = Field(
         0, examples=[60], description="Least time between the starts of two trainings."
     )
+    schedule: Schedule = Field(
+        Schedule.AUTO,
+        examples=["full"],
+        description="What it asks for; auto leaves it to the project. A nightly cron "
+        "should say full.",
+    )
     quiet_from: WallTime | None = Field(
         None, examples=["08:00"], description="No training starts from here …"
     )
@@ -56,6 +63,7 @@ class PolicyEdit(Body):
     every_annotations: Count | None = Field(None, examples=[10])
     cron: Cron | None = Field(None, examples=["30 3 * * 1-5"])
     minimum_minutes: Minutes = 0
+    schedule: Schedule = Schedule.AUTO
     quiet_from: WallTime | None = None
     quiet_until: WallTime | None = None
 
@@ -79,6 +87,7 @@ class PolicyView(View):
     every_annotations: int | None
     cron: str | None
     minimum_minutes: float
+    schedule: Schedule
     quiet_from: dt.time | None
     quiet_until: dt.time | None
     last_firing: FiringView | None

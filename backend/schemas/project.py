@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from backend.domain.states import Promotion, Role
+from backend.domain.states import Promotion, Role, Schedule
 from backend.schemas.base import Body, View
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -17,12 +17,38 @@ Profile = Literal["cpu", "gpu-8gb", "gpu-24gb"]
 
 
 class Training(Body):
-    """Profile and budget of a project's trainings."""
+    """Profile, schedule and budget of a project's trainings."""
 
     profile: Profile = Field("cpu", description="nnU-Net planner settings.")
-    steps: int = Field(1500, ge=1, le=1_000_000, description="Optimiser steps.")
+    schedule: Schedule = Field(
+        Schedule.AUTO,
+        description="quick goes on from the live version, full starts from scratch; "
+        "auto is quick where that will do.",
+    )
+    full_every: int = Field(
+        5, ge=1, le=1000, description="Every so many rounds auto makes a full one."
+    )
+    steps: int = Field(
+        1500, ge=1, le=1_000_000, description="Optimiser steps of a full training."
+    )
+    quick_steps: int = Field(
+        300,
+        ge=1,
+        le=1_000_000,
+        description="Optimiser steps of a quick one: a fifth, since only the new tiles "
+        "are to be learnt.",
+    )
     minutes: float | None = Field(
         None, gt=0, description="Stop after so many minutes; null for no limit."
+    )
+    stop_at_plateau: bool = Field(
+        True, description="Stop before that when validation no longer gains."
+    )
+    folds: int = Field(
+        1,
+        ge=1,
+        le=5,
+        description="Networks of a full training, each without a share of the tiles.",
     )
 
 
@@ -101,7 +127,7 @@ class ProjectView(View):
     strategy: str
     strategy_parameters: dict[str, float]
     segmenter: str
-    training: dict[str, str | int | float | None]
+    training: dict[str, str | bool | int | float | None]
     review: bool
     promotion: Promotion
     seed: int

@@ -5,7 +5,13 @@ import uuid
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from backend.domain.states import ImageState, JobKind, JobState, TaskState
+from backend.domain.states import (
+    ImageState,
+    JobKind,
+    JobState,
+    Schedule,
+    TaskState,
+)
 from backend.models import (
     Annotation,
     Draft,
@@ -82,6 +88,7 @@ def _erase_people_s_work(session: Session, image_id: uuid.UUID) -> None:
         )
         .values(tainted_at=now())
     )
+    _taint_heirs(session, image_id)
     session.execute(
         update(Annotation)
         .where(Annotation.tile_id.in_(own), Annotation.erased_at.is_(None))
@@ -96,3 +103,23 @@ def _erase_people_s_work(session: Session, image_id: uuid.UUID) -> None:
         )
         .values(state=TaskState.WITHDRAWN, lease_until=None, updated_at=now())
     )
+
+
+def _taint_heirs(session: Session, image_id: uuid.UUID) -> None:
+    """Mark versions whose training went on from the weights of a marked one."""
+    project = select(Image.project_id).where(Image.id == image_id).scalar_subquery()
+    tainted = select(ModelVersion.id).where(
+        ModelVersion.project_id == project, ModelVersion.tainted_at.is_not(None)
+    )
+    heirs = (
+        update(ModelVersion)
+        .where(
+            ModelVersion.parent_id.in_(tainted),
+            ModelVersion.settings["schedule"].astext == Schedule.QUICK,
+            ModelVersion.tainted_at.is_(None),
+        )
+        .values(tainted_at=now())
+        .returning(ModelVersion.id)
+    )
+    while session.scalars(heirs).all():
+        pass

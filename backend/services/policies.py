@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from backend.db import publish_after_commit
 from backend.domain.errors import Conflict, Invalid
 from backend.domain.events import Event, EventKind
-from backend.domain.states import JobKind, ModelState, Split
+from backend.domain.states import JobKind, ModelState, Schedule, Split
 from backend.models import (
     Annotation,
     Job,
@@ -182,7 +182,7 @@ def consider(
         )
     if firing is None:
         return None
-    job, outcome = _train(session, project, fresh)
+    job, outcome = _train(session, project, policy.schedule, fresh)
     session.execute(
         update(PolicyFiring)
         .where(PolicyFiring.id == firing)
@@ -192,12 +192,15 @@ def consider(
     return job
 
 
-def _train(session: Session, project: Project, fresh: int) -> tuple[Job | None, str]:
+def _train(
+    session: Session, project: Project, schedule: Schedule, fresh: int
+) -> tuple[Job | None, str]:
     if fresh == 0:
         return None, "Nothing was accepted since the last training."
     try:
         with session.begin_nested():
-            job = trainings.request(session, project, requested_by=None)
+            asked = {} if schedule is Schedule.AUTO else {"schedule": schedule}
+            job = trainings.request(session, project, settings=asked)
     except Conflict as error:
         return None, error.detail
     return job, f"A training on {fresh} new annotations was queued."

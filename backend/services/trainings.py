@@ -1,13 +1,15 @@
 """From accepted annotations to a candidate: what a training learns, what it became."""
 
 import statistics
+from collections.abc import Collection, Mapping
+from typing import Any
 
 import numpy as np
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, undefer
 
 from backend.db import publish_after_commit
-from backend.domain.errors import NothingToTrain
+from backend.domain.errors import Conflict, NothingToTrain
 from backend.domain.events import Event, EventKind
 from backend.domain.labels import UNKNOWN
 from backend.domain.masks import training_target, unpack
@@ -15,6 +17,7 @@ from backend.domain.states import (
     MODEL_STEPS,
     JobKind,
     ModelState,
+    Schedule,
     Split,
     step,
 )
@@ -27,9 +30,19 @@ from backend.models import (
     TrainingSet,
     TrainingSetItem,
 )
+from backend.ranker import Measured, class_needs, patch_shares
 from backend.schemas.loop import AnnotatedTile, TrainResult, TrainWork
-from backend.schemas.stored import StoredTree
-from backend.services import annotations, artifacts, audit, evaluations, jobs
+from backend.schemas.project import Training
+from backend.schemas.stored import StoredImage, StoredTree
+from backend.services import (
+    annotations,
+    artifacts,
+    audit,
+    evaluations,
+    jobs,
+    quality,
+    schedules,
+)
 from backend.services.access import Principal
 
 
@@ -39,12 +52,13 @@ def request(
     *,
     requested_by: Principal | None = None,
     segmenter: str | None = None,
-    settings: dict[str, object] | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> Job:
     """Queue a training on every accepted pool annotation.
 
-    Raises NothingToTrain if the annotations cannot teach anything, Conflict if a
-    training of the project is under way.
+    `settings` stand in the place of the project's, `steps` for either schedule. Raises
+    NothingToTrain if the annotations cannot teach anything, Conflict if a training of
+    the project is under way or it cannot be quick, Invalid if settings contradict.
     """
     tiles = annotations.annotated(session, project.id, Split.POOL)
     _refuse_the_unteachable(project, tiles)
@@ -66,12 +80,21 @@ def request(
         )
         for tile in tiles
     )
-    live = session.scalar(
-        select(ModelVersion.id).where(
-            ModelVersion.project_id == project.id,
-            ModelVersion.state == ModelState.LIVE,
-        )
+    live = _live(session, project)
+    asked = settings or {}
+    merged = {**Training.model_validate(project.training).model_dump(), **asked}
+    course = schedules.choose(
+        session,
+        project,
+        segmenter,
+        list(tile_ids),
+        merged,
+        live,
+        insisted=requested_by is not None and "schedule" in asked,
     )
+    if course.schedule is Schedule.QUICK:
+        merged["steps"] = asked.get("steps", merged["quick_steps"])
+        merged["folds"] = 1
     newest = session.scalar(
         select(func.max(ModelVersion.ordinal)).where(
             ModelVersion.project_id == project.id
@@ -82,9 +105,9 @@ def request(
         ordinal=(newest or 0) + 1,
         segmenter=segmenter,
         state=ModelState.TRAINING,
-        parent_id=live,
+        parent_id=live.id if live else None,
         training_set_id=training_set.id,
-        settings={**project.training, **(settings or {})},
+        settings={**merged, **course.as_settings()},
     )
     session.add(version)
     session.flush()
@@ -104,11 +127,22 @@ def request(
         version.id,
         project_id=project.id,
         tiles=len(tiles),
+        schedule=course.schedule,
     )
     return job
 
 
-def _refuse_the_unteachable(project: Project, tiles: list[AnnotatedTile]) -> None:
+def _live(session: Session, project: Project) -> ModelVersion | None:
+    return session.scalar(
+        select(ModelVersion).where(
+            ModelVersion.project_id == project.id,
+            ModelVersion.state == ModelState.LIVE,
+        )
+    )
+
+
+def _refuse_the_unteachable(project: Project, tiles: list[AnnotatedTile]) -> set[int]:
+    """Return the values that the annotations show, background included."""
     if not tiles:
         raise NothingToTrain(
             "There is no accepted annotation in the pool: annotate a tile first."
@@ -128,23 +162,30 @@ def _refuse_the_unteachable(project: Project, tiles: list[AnnotatedTile]) -> Non
             "The annotations show one class only: annotate a tile with another label, "
             "or with background, so that there is something to tell apart."
         )
+    return known
 
 
 def prepare(session: Session, job: Job) -> TrainWork:
-    """Gather what the training needs; freezes the project's working pixel size."""
+    """Gather what the training needs.
+
+    The working pixel size belongs to the plans: it is settled with them.
+    """
     version = jobs.version_of(session, job)
     project = session.get_one(Project, version.project_id)
     tiles = _still_valid(session, version)
-    _refuse_the_unteachable(project, tiles)
+    known = _refuse_the_unteachable(project, tiles)
     validation = annotations.annotated(session, project.id, Split.VALIDATION)
     images = artifacts.stored_images(
         session, {tile.image_id for tile in (*tiles, *validation)}
     )
     # labels may be added later; a sweep's planes are those of this moment
     version.settings = {**version.settings, "values": list(project.schema.values)}
+    start = _start(session, version)
+    frozen = None if version.settings.get("replan") else _planned(session, version)
+    working_nm = _working_nm(version, project, images, frozen)
     if project.working_nm is None:
-        stated = [image.pixel_nm for image in images if image.pixel_nm is not None]
-        project.working_nm = statistics.median(stated) if stated else None
+        project.working_nm = working_nm
+    lessons = [tile.annotation_id for tile in tiles]
     return TrainWork(
         job_id=job.id,
         fence=job.fence,
@@ -154,9 +195,12 @@ def prepare(session: Session, job: Job) -> TrainWork:
         images=tuple(images),
         tiles=tuple(tiles),
         validation=tuple(validation),
-        working_nm=project.working_nm,
+        working_nm=working_nm,
         seed=project.seed,
-        plans=_plans(session, version),
+        plans=_weights(session, frozen) if start is None else None,
+        start_from=_weights(session, start),
+        fresh=schedules.fresh(session, start, lessons) if start else frozenset(),
+        emphasis=_emphasis(session, project, known),
     )
 
 
@@ -188,20 +232,62 @@ def _still_valid(session: Session, version: ModelVersion) -> list[AnnotatedTile]
     return valid
 
 
-def _plans(session: Session, version: ModelVersion) -> StoredTree | None:
-    """Return the newest trained model of the same segmenter: its plans are frozen."""
-    artifact_id = session.scalar(
-        select(ModelVersion.artifact_id)
-        .where(
-            ModelVersion.project_id == version.project_id,
-            ModelVersion.segmenter == version.segmenter,
-            ModelVersion.artifact_id.is_not(None),
-            ModelVersion.id != version.id,
+def _start(session: Session, version: ModelVersion) -> ModelVersion | None:
+    """Return the version that a quick training goes on from."""
+    if version.settings.get("schedule") != Schedule.QUICK:
+        return None
+    start = session.get_one(ModelVersion, version.parent_id)
+    if start.tainted_at is not None:
+        raise Conflict(
+            f"Data that round {start.ordinal} learnt from was withdrawn before this "
+            "training could go on from it; start a training again."
         )
-        .order_by(ModelVersion.ordinal.desc())
-        .limit(1)
-    )
-    return artifacts.tree(session, artifact_id) if artifact_id else None
+    return start
+
+
+def _planned(session: Session, version: ModelVersion) -> ModelVersion | None:
+    """Return a trained version whose plans this one is to keep to."""
+    trained = schedules.planned(session, version.project_id, version.segmenter)
+    mine = schedules.plans_version(version)
+    return next((v for v in trained if schedules.plans_version(v) == mine), None)
+
+
+def _working_nm(
+    version: ModelVersion,
+    project: Project,
+    images: Collection[StoredImage],
+    frozen: ModelVersion | None,
+) -> float | None:
+    """Return the pixel size of the plans, or the median of what images state."""
+    settled: Any = frozen.settings.get("working_nm") if frozen else None
+    if settled is None and not version.settings.get("replan"):
+        settled = project.working_nm
+    if settled is not None:
+        return float(settled)
+    stated = [image.pixel_nm for image in images if image.pixel_nm is not None]
+    return statistics.median(stated) if stated else None
+
+
+def _weights(session: Session, version: ModelVersion | None) -> StoredTree | None:
+    if version is None or version.artifact_id is None:
+        return None
+    return artifacts.tree(session, version.artifact_id)
+
+
+def _emphasis(
+    session: Session, project: Project, known: Collection[int]
+) -> dict[int, float]:
+    """Share out the patches by what the live version's figures say is needed."""
+    live = _live(session, project)
+    rows = quality.of_version(session, live.id, Split.VALIDATION) if live else []
+    measured = {
+        row.value: Measured(
+            quality.counts(row).recall, quality.counts(row).dice, row.tiles
+        )
+        for row in rows
+    }
+    needs = class_needs(project.schema, measured)
+    return patch_shares(project.schema, needs, known)
 
 
 def conclude(session: Session, job: Job, result: TrainResult) -> None:
@@ -210,12 +296,26 @@ def conclude(session: Session, job: Job, result: TrainResult) -> None:
     version.artifact_id = artifacts.add_tree(
         session, version.project_id, result.model
     ).id
-    version.settings = {**version.settings, **result.settings}
+    plans = _plans(version, result)
+    version.settings = {**version.settings, **result.settings, **plans}
+    if version.settings.get("replan"):
+        project = session.get_one(Project, version.project_id)
+        working_nm: Any = version.settings.get("working_nm")
+        project.working_nm = working_nm
     version.metrics = result.metrics
     version.state = step(MODEL_STEPS, version.state, ModelState.CANDIDATE)
     session.flush()
     _announce(session, version)
     evaluations.request(session, version)
+
+
+def _plans(version: ModelVersion, result: TrainResult) -> dict[str, object]:
+    """Return the number and the hash of the plans that a model keeps to."""
+    file = result.model.manifest.get("plans.json")
+    if file is None:
+        return {}
+    number = schedules.plans_version(version)
+    return {"plans": {"version": number, "sha256": file["sha256"]}}
 
 
 def on_failure(session: Session, job: Job) -> None:
