@@ -2,10 +2,21 @@
 # make test       set everything up and run all checks and tests
 # make up         serve on this machine, without demo data
 # make loop-real  the loop on real images: over an hour of two cores; goes on where it was
+#
+# Measured on real images, and written to docs/results:
+# make bench-inference    prediction beside nnUNetv2_predict: 40 minutes of two cores
+# make bench-memory       memory of a prediction beside nnUNetv2_predict: 25 minutes
+# make bench-step         the training step beside the stock trainer's: 10 minutes
+# make bench-sweep-floor  a sweep beside the network's bare forward passes
+# make bench-round        a second round beside stock nnU-Net from the same labels: 2 hours
+# make bench-curve        quality against seconds of training: 1 hour and more per seed
+# make forgetting         quick trainings in a row beside a full one: 30 minutes per seed
 VENV := .venv
 PY := $(VENV)/bin/python
 
 .PHONY: setup check test demo up loop-real clean
+.PHONY: bench-inference bench-memory bench-step bench-sweep-floor
+.PHONY: bench-round bench-curve forgetting
 
 setup: $(VENV)/.ready
 
@@ -32,6 +43,27 @@ demo: setup
 
 loop-real: setup
 	$(PY) -m bench.loop_real
+
+bench-inference: setup
+	$(PY) -m bench.inference
+
+bench-memory: setup
+	$(PY) -m bench.memory
+
+bench-step: setup
+	$(PY) -m bench.step
+
+bench-sweep-floor: setup
+	$(PY) -m bench.sweep_floor
+
+bench-round: setup
+	$(PY) -m bench.round
+
+bench-curve: setup
+	$(PY) -m bench.curve
+
+forgetting: setup
+	$(PY) -m bench.forgetting
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
