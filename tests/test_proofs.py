@@ -16,7 +16,7 @@ from scipy import stats
 from backend.domain.states import Split
 from bench import curve, forgetting, loop_real, results, vnc
 from bench import round as second_round
-from bench.loop_real import FOLDER
+from bench.places import FOLDER
 from bench.stock import Stock, write_raw
 from bench.subjects import SCHEMA
 from bench.vnc import Cord
