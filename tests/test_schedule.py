@@ -44,7 +44,7 @@ def curve(losses: list[float]) -> list[tuple[float, float]]:
     return [((i + 1) / 40, loss) for i, loss in enumerate(losses)]
 
 
-@given(st.integers(0, 2**16), st.floats(0.002, 0.02))
+@given(st.integers(0, 2**16), st.floats(0.002, 0.015))
 def test_a_falling_loss_is_no_plateau(seed: int, noise: float) -> None:
     random = np.random.default_rng(seed)
     x = np.arange(1, 31) / 40
@@ -55,16 +55,16 @@ def test_a_falling_loss_is_no_plateau(seed: int, noise: float) -> None:
 
 @given(st.integers(0, 2**16))
 def test_a_level_loss_is_a_plateau_soon(seed: int) -> None:
-    """It falls until a fifth of the budget; by half of it the plateau is seen."""
+    """It falls for a fifth of the budget; well before its end the plateau is seen."""
     random = np.random.default_rng(seed)
     x = np.arange(1, 31) / 40
     losses = 0.4 + 0.6 * np.exp(-x / 0.03) + random.normal(0, 0.004, len(x))
     found = [n for n in range(1, 31) if is_plateau(curve(losses[:n].tolist()))]
     assert found
-    assert 0.2 <= found[0] / 40 <= 0.75
+    assert 0.3 <= found[0] / 40 <= 0.75
 
 
-@given(st.lists(st.floats(0, 3), max_size=12), st.floats(0.01, 0.199))
+@given(st.lists(st.floats(0, 3), max_size=12), st.floats(0.01, 0.299))
 def test_nothing_is_a_plateau_early(losses: list[float], used: float) -> None:
     steps = np.linspace(0.001, used, len(losses))
     assert not is_plateau(list(zip(steps.tolist(), losses, strict=True)))

@@ -390,9 +390,10 @@ def test_a_result_outlives_a_database_that_goes_away(
 def test_a_deleted_job_stops(
     database: Database, project_id: uuid.UUID, start: Callable[..., Runner]
 ) -> None:
-    stopped = threading.Event()
+    begun, stopped = threading.Event(), threading.Event()
 
     def step(report: Report, desk: Desk) -> None:
+        begun.set()
         try:
             forever(report, desk)
         finally:
@@ -400,7 +401,7 @@ def test_a_deleted_job_stops(
 
     id = put(database, project_id)
     start(step)
-    wait_for(lambda: read(database, id).state is JobState.RUNNING)
+    assert begun.wait(10)
     with database.unit_of_work() as session:
         session.delete(session.get_one(Job, id))
     assert stopped.wait(10)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 HOLD = 0.75
 """Share of a training before its cool-down."""
 _LEAST = 1e-3  # of the peak: a rate of nothing would waste the last step
-_EARLIEST, _GAIN, _SMOOTH = 0.2, 0.01, 3
+_EARLIEST, _GAIN, _SMOOTH = 0.3, 0.01, 3
 
 
 @dataclass(frozen=True, slots=True)
