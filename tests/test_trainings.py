@@ -240,6 +240,45 @@ def test_who_rejects_new_plans_keeps_the_old(loop: Loop, admin: TestClient) -> N
     assert third.settings["plans"] == {"version": 3, "sha256": "3" * 64}
 
 
+def test_who_rolls_back_from_new_plans_goes_back_to_the_old(
+    loop: Loop, admin: TestClient
+) -> None:
+    loop.round(0, 1)
+    with loop.database.unit_of_work() as session:
+        session.execute(update(Image).values(pixel_nm=6.0))
+    loop.request(replan=True)
+    loop.finish(plans="2")
+    assert admin.post(f"projects/{loop.project}/rollback").status_code == 200
+    annotate(loop.database, loop.pool, [2])
+    settings = loop.request().settings
+    assert (settings["schedule"], settings["plans"]) == ("quick", {"version": 1})
+
+
+def test_plans_made_without_a_pixel_size_stay_without(loop: Loop) -> None:
+    with loop.database.unit_of_work() as session:
+        session.execute(update(Image).values(pixel_nm=None))
+    loop.round(0, 1)
+    with loop.database.unit_of_work() as session:
+        session.execute(update(Image).values(pixel_nm=6.0))
+    loop.round(2)
+    assert [work.working_nm for work in loop.works] == [None, None]
+
+
+def test_a_night_is_full_though_the_day_was_quick(
+    loop: Loop, admin: TestClient
+) -> None:
+    loop.round(0, 1, 2)
+    assert loop.round(3)[0] == "quick"
+    body = {"name": "nightly", "cron": "0 2 * * *", "schedule": "full"}
+    made = admin.post(f"projects/{loop.project}/policies", json=body).json()
+    id = uuid.UUID(made["id"])
+    with loop.database.unit_of_work() as session:
+        assert policies.consider(session, id, now() + dt.timedelta(days=2))
+    assert loop.finish().settings["schedule"] == "full"
+    with loop.database.unit_of_work() as session:
+        assert policies.consider(session, id, now() + dt.timedelta(days=4)) is None
+
+
 def test_warnings_of_a_training_are_shown(loop: Loop, admin: TestClient) -> None:
     loop.round(0, 1)
     with loop.database.unit_of_work() as session:

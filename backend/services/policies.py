@@ -162,7 +162,7 @@ def consider(
     local = at.astimezone(zoneinfo.ZoneInfo(project.time_zone))
     if _put_off(session, policy, local):
         return None
-    fresh, since = _new_annotations(session, project)
+    fresh, since = _new_annotations(session, project, policy.schedule)
     window = _cron_window(policy, local) or _count_window(policy, fresh, since)
     if window is None:
         return None
@@ -196,7 +196,8 @@ def _train(
     session: Session, project: Project, schedule: Schedule, fresh: int
 ) -> tuple[Job | None, str]:
     if fresh == 0:
-        return None, "Nothing was accepted since the last training."
+        last = "full training" if schedule is Schedule.FULL else "training"
+        return None, f"Nothing was accepted since the last {last}."
     try:
         with session.begin_nested():
             asked = {} if schedule is Schedule.AUTO else {"schedule": schedule}
@@ -224,13 +225,14 @@ def _put_off(session: Session, policy: Policy, local: dt.datetime) -> bool:
 
 
 def _new_annotations(
-    session: Session, project: Project
+    session: Session, project: Project, schedule: Schedule
 ) -> tuple[int, uuid.UUID | None]:
     """Count what a training would learn that the last one did not; name that one's set.
 
-    A training that failed taught nobody anything, so it does not count as the last.
+    A training that failed taught nobody anything, so it does not count as the last. To
+    a full one quick ones do not count: what they learnt is to be learnt from scratch.
     """
-    since = session.scalar(
+    versions = (
         select(ModelVersion.training_set_id)
         .where(
             ModelVersion.project_id == project.id,
@@ -238,8 +240,11 @@ def _new_annotations(
             ModelVersion.state != ModelState.FAILED,
         )
         .order_by(ModelVersion.ordinal.desc())
-        .limit(1)
     )
+    if schedule is Schedule.FULL:
+        taken = ModelVersion.settings["schedule"].astext
+        versions = versions.where(taken.is_distinct_from(Schedule.QUICK))
+    since = session.scalar(versions.limit(1))
     accepted = (
         annotations.newest_accepted(project.id, Split.POOL)
         .with_only_columns(Annotation.id)

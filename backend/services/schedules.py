@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import case, select
 from sqlalchemy.orm import Session
 
 from backend.domain.errors import Conflict, Invalid
@@ -98,9 +98,14 @@ def planned(
 ) -> list[ModelVersion]:
     """Return the trained versions of a segmenter; the first one's plans are in force.
 
-    The newest comes first, those that were rejected last: whoever rejects the first
-    version with new plans rejects the plans.
+    The newest comes first, retired ones and then rejected ones last: whoever rejects
+    the first version with new plans, or rolls back from it, goes back to the old plans.
     """
+    set_aside = case(
+        (ModelVersion.state == ModelState.REJECTED, 2),
+        (ModelVersion.state == ModelState.RETIRED, 1),
+        else_=0,
+    )
     return list(
         session.scalars(
             select(ModelVersion)
@@ -109,10 +114,7 @@ def planned(
                 ModelVersion.segmenter == segmenter,
                 ModelVersion.artifact_id.is_not(None),
             )
-            .order_by(
-                ModelVersion.state == ModelState.REJECTED,
-                ModelVersion.ordinal.desc(),
-            )
+            .order_by(set_aside, ModelVersion.ordinal.desc())
         )
     )
 

@@ -258,12 +258,15 @@ def _working_nm(
     images: Collection[StoredImage],
     frozen: ModelVersion | None,
 ) -> float | None:
-    """Return the pixel size of the plans, or the median of what images state."""
-    settled: Any = frozen.settings.get("working_nm") if frozen else None
-    if settled is None and not version.settings.get("replan"):
-        settled = project.working_nm
-    if settled is not None:
-        return float(settled)
+    """Return the pixel size of the plans, or the median of what images state.
+
+    Plans made when no image stated one stay without: their pixels are as they are.
+    """
+    if frozen is not None and "working_nm" in frozen.settings:
+        settled: Any = frozen.settings["working_nm"]
+        return None if settled is None else float(settled)
+    if project.working_nm is not None and not version.settings.get("replan"):
+        return project.working_nm
     stated = [image.pixel_nm for image in images if image.pixel_nm is not None]
     return statistics.median(stated) if stated else None
 

@@ -20,6 +20,11 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute(
+        "UPDATE artifacts SET deleted_at = now() WHERE id IN "
+        "(SELECT (result->>'artifact_id')::uuid FROM jobs "
+        "WHERE kind = 'package' AND result ? 'artifact_id')"
+    )
     op.execute("DELETE FROM jobs WHERE kind = 'package'")
     _allow(*KINDS)
 
