@@ -1,5 +1,6 @@
 """Child processes answer, report, stop when asked, and never outlive their parent."""
 
+import math
 import os
 import signal
 import subprocess
@@ -253,14 +254,33 @@ def test_stop_kills_a_deaf_child_with_all_it_started(
     assert gone(*pids)
 
 
-def test_a_stop_from_outside_is_a_stop(child: Child) -> None:
-    class Meddler(Listener):
-        def __call__(self, progress: Progress) -> None:
-            assert child._process is not None
-            os.kill(child._process.pid, signal.SIGTERM)
+class Meddler(Listener):
+    """Stops the child, and says it is to stop itself once it was asked often enough."""
 
+    def __init__(self, child: Child, asked: float) -> None:
+        super().__init__()
+        self._child, self._asked, self._stopped_at = child, asked, math.inf
+
+    def __call__(self, progress: Progress) -> None:
+        assert self._child._process is not None
+        os.kill(self._child._process.pid, signal.SIGTERM)
+        self._stopped_at = self.checks
+
+    def check(self) -> None:
+        super().check()
+        if self.checks > self._stopped_at + self._asked:
+            raise Stop
+
+
+def test_a_child_stopped_from_outside_may_be_tried_again(child: Child) -> None:
+    with pytest.raises(SegmenterError, match="from outside") as caught:
+        child.request({"do": "patient"}, Meddler(child, math.inf))
+    assert caught.value.retryable
+
+
+def test_a_worker_that_hears_of_its_end_after_its_child_stops(child: Child) -> None:
     with pytest.raises(Stop):
-        child.request({"do": "patient"}, Meddler())
+        child.request({"do": "patient"}, Meddler(child, 5))
 
 
 def test_a_silent_child_is_still_checked(tmp_path: Path, entry: str) -> None:

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from loop_fixtures import Silent, version
@@ -428,8 +429,11 @@ def test_a_slot_keeps_its_segmenters_until_it_closes_them(tmp_path: Path) -> Non
     network = desk.segmenter("nnunet", {"profile": "cpu"})
     assert desk.segmenter("nnunet", {}) is network
     assert desk.segmenter("nnunet", {"profile": "gpu-8gb"}) is not network
-    desk.segmenters.close()
+    # one at a time: each may hold the device's memory
     assert desk.segmenter("forest", {}) is not forest
+    again = desk.segmenter("forest", {})
+    desk.segmenters.close()
+    assert desk.segmenter("forest", {}) is not again
 
 
 # Models on this machine
@@ -465,6 +469,25 @@ def test_a_damaged_copy_is_fetched_again(store: ArtifactStore, tmp_path: Path) -
     assert (local_model(tree, store, cache) / "weights").read_text() == "one"
     (folder / "weights").unlink()
     assert (local_model(tree, store, cache) / "weights").read_text() == "one"
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_a_model_another_slot_was_faster_with_is_left_alone(
+    store: ArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its child may be reading it already."""
+    cache = tmp_path / "cache"
+    tree = stored(store, tmp_path / "m", "one")
+    fetch, inodes = ArtifactStore.fetch_tree, list[int]()
+
+    def slowly(self: ArtifactStore, *arguments: Any) -> Path:
+        monkeypatch.setattr(ArtifactStore, "fetch_tree", fetch)
+        inodes.append(local_model(tree, store, cache).stat().st_ino)  # the other slot
+        return fetch(self, *arguments)
+
+    monkeypatch.setattr(ArtifactStore, "fetch_tree", slowly)
+    folder = local_model(tree, store, cache)
+    assert [folder.stat().st_ino] == inodes
     assert list(folder.parent.iterdir()) == [folder]
 
 

@@ -386,6 +386,20 @@ def two_devices(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("two_devices")
+def test_an_attempt_that_is_asked_for_something_else_starts_over(
+    data: TrainingData, folders: Path
+) -> None:
+    into, budget = folders / "m", Budget(3)
+    first = run(data, into, budget)
+    assert first is not None
+    assert run(data, into, budget) == first
+    fewer = replace(data, tiles=data.tiles[1:])  # one was retracted meanwhile
+    again = run(fewer, into, budget)
+    assert again is not None
+    assert again["settings"]["tiles"] == first["settings"]["tiles"] - 1
+    assert not list((into / "fold_0").glob("*.part"))
+
+
 def test_two_devices_learn_one_network(data: TrainingData, folders: Path) -> None:
     """The team itself compares the networks at its end."""
     into = folders / "m"

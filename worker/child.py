@@ -15,6 +15,7 @@ import math
 import os
 import re
 import signal
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -24,12 +25,13 @@ from typing import Any, Self
 
 from backend.domain.errors import DomainError
 from worker.process import PARENT, REPLIES, Limits, Process
-from worker.segmenter import OutOfMemory, Progress, Report, SegmenterError, Stop
+from worker.segmenter import OutOfMemory, Progress, Report, SegmenterError
 
 Emit = Callable[[Progress], None]
 Handler = Callable[[dict[str, Any], Emit], dict[str, Any]]
 
 _POLL_SECONDS = 0.5
+_HEARD_SECONDS = 3.0
 _LOG_BYTES = 2**20
 _NO_MEMORY = (
     "MemoryError",
@@ -104,9 +106,9 @@ class Child:
                         raise SegmenterError(
                             reply["error"], retryable=reply["retryable"]
                         )
-                    else:  # somebody outside, perhaps the init system, stops us all
+                    else:
                         self.close()
-                        raise Stop
+                        raise _stopped_from_outside(report)
                 if ended:
                     self._process = None
                     raise self._why(process.kill())
@@ -187,6 +189,22 @@ class Child:
             last = tail.rpartition("\n")[2][:300] or "it printed nothing"
             text = f"The background process ended with exit code {code}: {last}"
         return SegmenterError(text, retryable=True)
+
+
+def _stopped_from_outside(report: Report) -> SegmenterError:
+    """Return why a child ended that saved its state, unless the whole worker ends.
+
+    Who stops a worker may stop its children in the same moment, and which of them hears
+    of it first is chance: `report` has a while to raise.
+    """
+    until = time.monotonic() + _HEARD_SECONDS
+    while time.monotonic() < until:
+        report.check()
+        time.sleep(0.1)
+    return SegmenterError(
+        "The background process was stopped from outside; it saved its state.",
+        retryable=True,
+    )
 
 
 # The child's side

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -28,9 +29,11 @@ def local_model(model: StoredTree, store: ArtifactStore, cache: Path) -> Path:
         draft = Path(mkdtemp(prefix=".draft-", dir=models))
         try:
             store.fetch_tree(model.prefix, model.manifest, draft)
-            _remove(folder)
-            draft.rename(folder)
-        except OSError:  # another slot may have been faster
+            # Another slot may have been faster, and its child may be reading by now.
+            if not _is_whole(folder, model):
+                _remove(folder)
+                draft.rename(folder)
+        except OSError:
             if not _is_whole(folder, model):
                 raise
         finally:
@@ -52,8 +55,11 @@ def _is_whole(folder: Path, model: StoredTree) -> bool:
 
 def _make_room(models: Path) -> None:
     """Remove all but the models used last."""
-    used = sorted(((p.stat().st_mtime, p) for p in models.iterdir()), reverse=True)
-    for when, path in used[_KEPT:]:
+    used = []
+    for path in models.iterdir():
+        with suppress(FileNotFoundError):  # another slot's draft
+            used.append((path.stat().st_mtime, path))
+    for when, path in sorted(used, reverse=True)[_KEPT:]:
         if time.time() - when > _IN_USE:
             _remove(path)
 

@@ -20,10 +20,14 @@ class Segmenters:
         self._made: dict[str, Segmenter] = {}
 
     def named(self, name: str, settings: Mapping[str, object]) -> Segmenter:
-        """Return the segmenter called `name` for a project with these settings."""
+        """Return the segmenter called `name` for a project with these settings.
+
+        Any other one ends: a training may want all the memory there is.
+        """
         profile = str(settings.get("profile", "cpu"))
         key = name if name == "forest" else f"{name} {profile}"
         if key not in self._made:
+            self.close()
             scratch = self._scratch / key.replace(" ", "-")
             self._made[key] = (
                 ForestSegmenter(scratch)

@@ -53,9 +53,11 @@ def newest(folder: Path) -> Path | None:
 
 
 def clear_steps(folder: Path) -> None:
-    """Remove the checkpoints of steps once the final one stands."""
-    for path in _steps(folder):
-        _remove(path)
+    """Remove all but the final checkpoint once it stands, what a crash left too."""
+    final = folder / FINAL
+    for path in folder.glob("checkpoint_*"):
+        if path not in (final, _hash_path(final)):
+            path.unlink(missing_ok=True)
 
 
 def is_whole(path: Path) -> bool:

@@ -185,6 +185,8 @@ class TileTrainer(nnUNetTrainer):  # type: ignore[misc]
             patch,
             self.label_manager,
             oversample_foreground_percent=self.oversample_foreground_percent,
+            # nnU-Net forces the last part of each batch: of one patch that is all
+            probabilistic_oversampling=self.batch_size == 1,
             sampling_probabilities=replayed(self.dataset.weights(), is_fresh),
             emphasis=self.emphasis,
             transforms=transforms,

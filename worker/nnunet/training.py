@@ -1,7 +1,9 @@
 """One training, from tiles to a model's folder."""
 
+import hashlib
 import json
 import logging
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
@@ -30,6 +32,7 @@ from worker.nnunet.team import Task, devices, gathered
 from worker.nnunet.trainer import TileTrainer
 from worker.segmenter import Budget, Progress, SegmenterError, TrainingData
 
+_ASKED = "asked.json"
 _COURSE = "course.json"
 _log = logging.getLogger(__name__)
 
@@ -52,6 +55,7 @@ def train(
     want of memory. The environment names nnU-Net's folders.
     """
     described = into / DESCRIPTION
+    _keep_to(_asked(data, start_from, budget), into)
     if _is_done(into):
         found = read_json(described)
         return {"settings": found["settings"], "metrics": found["metrics"]}
@@ -271,6 +275,41 @@ def _part(emit: Emit, number: int, count: int, budget: Budget) -> Emit:
         )
 
     return tell
+
+
+def _asked(
+    data: TrainingData, start_from: Path | None, budget: Budget
+) -> dict[str, Any]:
+    """Return what may not change between two attempts at one training."""
+    tiles = (
+        [tile.annotation_id, hashlib.sha256(tile.target.read_bytes()).hexdigest()]
+        for tile in data.tiles
+    )
+    return {
+        "values": list(data.schema.values),
+        "tiles": sorted(tiles),
+        "start_from": start_from.name if start_from else None,
+        "working_nm": data.working_nm,
+        "folds": budget.folds,
+    }
+
+
+def _keep_to(asked: dict[str, Any], into: Path) -> None:
+    """Remove what was learnt from other labels or tiles: it would live on unseen.
+
+    A label may be added, or an annotation retracted, while a training waits for its
+    next attempt.
+    """
+    path = into / _ASKED
+    if path.exists() and read_json(path) == asked:
+        return
+    for old in into.glob("*"):
+        if old.is_dir():
+            shutil.rmtree(old)
+        else:
+            old.unlink()
+    into.mkdir(parents=True, exist_ok=True)
+    _write(path, asked)
 
 
 def _is_done(into: Path) -> bool:
