@@ -22,7 +22,7 @@ from typing import Any
 
 from bench.loop_real import GOALS
 from bench.peers import RESULTS
-from bench.places import ROOT, data
+from bench.places import ROOT, commit, data
 from bench.results import Record, keep, write
 from bench.stock import Stock, write_raw
 from bench.subjects import Quiet
@@ -74,7 +74,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         "--minutes", type=float, default=20, help="of each stock training; 0 for none"
     )
     parser.add_argument("--every", type=float, default=120, help="seconds to a mark")
-    parser.add_argument("--work", type=Path, default=ROOT / "data/curve")
+    parser.add_argument("--work", type=Path, default=ROOT / "data/curve" / commit())
     parser.add_argument("--out", type=Path, default=RESULTS / "curve.json")
     return parser.parse_args(words)
 

@@ -20,7 +20,7 @@ from scipy import stats
 
 from backend.schemas.project import Training
 from bench.peers import RESULTS
-from bench.places import ROOT, data
+from bench.places import ROOT, commit, data
 from bench.results import Record, keep
 from bench.subjects import Quiet
 from bench.vnc import Cord, train
@@ -57,7 +57,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--tiles", type=int, default=6, help="new tiles per round")
     parser.add_argument("--full", type=int, default=usual.steps, help="most steps")
     parser.add_argument("--quick", type=int, default=usual.quick_steps)
-    parser.add_argument("--work", type=Path, default=ROOT / "data/forgetting")
+    parser.add_argument(
+        "--work", type=Path, default=ROOT / "data/forgetting" / commit()
+    )
     parser.add_argument("--out", type=Path, default=RESULTS / "forgetting.json")
     return parser.parse_args()
 

@@ -150,9 +150,11 @@ def peak(root: int, *, itself: bool = True) -> Iterator[list[int]]:
     over = threading.Event()
 
     def sample() -> None:
-        while not over.wait(SAMPLE_SECONDS):
+        ended = False
+        while not ended:  # at the start, at the end and in between
             processes = [*descendants(root), *([root] if itself else [])]
             samples.append(sum(map(pss, processes)))
+            ended = over.wait(SAMPLE_SECONDS)
 
     thread = threading.Thread(target=sample, daemon=True)
     thread.start()

@@ -40,7 +40,7 @@ from backend.settings import Settings
 from bench.beside import on_free_port, run_beside
 from bench.loop_real import MAP, prepare
 from bench.peers import RESULTS
-from bench.places import ROOT, SPLITS, data
+from bench.places import ROOT, SPLITS, commit, data
 from bench.results import Record, keep, write
 from bench.stock import Stock
 
@@ -54,7 +54,9 @@ def main() -> int:
     """Run what is asked for; returns the exit status."""
     asked = arguments()
     source = data(None)
-    folder = Path(os.environ.get("CISTERNA_DATA_DIR") or ROOT / "data/bench-round")
+    folder = Path(
+        os.environ.get("CISTERNA_DATA_DIR") or ROOT / "data/bench-round" / commit()
+    )
     settings = on_free_port(Settings(data_dir=folder.absolute()))
     for seed in asked.seeds:
         done = settings.data_dir / "rounds" / f"{seed}-{asked.steps}.json"

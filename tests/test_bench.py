@@ -77,7 +77,8 @@ def test_memory_weighs_both_sides(model: Path, tmp_path: Path) -> None:
     assert part["peer"]["peak_pss_mib"] > 200
     assert part["ours"]["peak_pss_mib"] > 200
     alone = memory.alone(model, image, tmp_path / "alone")
-    assert alone["peak_pss_mib"] >= alone["loaded_model_mib"] > 100
+    assert alone["loaded_model_mib"] > 100
+    assert alone["peak_pss_mib"] > 0.9 * alone["loaded_model_mib"]
     result = memory.summary({"beside": part, "alone": alone})
     assert result["ratio"] == part["ratio"]
     assert set(result["reached_each"]) == set(result["targets"])
