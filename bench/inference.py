@@ -8,7 +8,6 @@ statistics, which the peer does not. `--parts` runs some of it; the other parts 
 the result as they were.
 """
 
-import argparse
 import os
 import shutil
 import sys
@@ -54,7 +53,7 @@ class Scene:
 
 def main() -> int:
     """Measure what is asked for; returns the exit status."""
-    asked = arguments()
+    asked = peers.arguments(__doc__.partition("\n")[0], PARTS)
     peers.ends_on_sigterm()
     source = data(asked.data)
     model = vnc_model(source)
@@ -67,15 +66,6 @@ def main() -> int:
         parts = peers.earlier("inference", asked.out) | {part: facts | record}
         peers.publish("inference", summary(parts), asked.out)
     return 0
-
-
-def arguments() -> argparse.Namespace:
-    """Return the command line's wishes."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--parts", nargs="+", choices=PARTS, help="all by default")
-    parser.add_argument("--data", type=Path, help="the folder of the nerve cord")
-    parser.add_argument("--out", type=Path, default=peers.RESULTS)
-    return parser.parse_args()
 
 
 def scene(name: str, source: Path) -> Scene:

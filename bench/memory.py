@@ -8,7 +8,6 @@ the network has learnt nothing. `--parts` runs some of it; the other parts stay 
 result as they were.
 """
 
-import argparse
 import os
 import shutil
 import sys
@@ -30,7 +29,7 @@ TARGETS = {"share": 1 / 3, "over_model_mib": 1536}
 
 def main() -> int:
     """Measure what is asked for; returns the exit status."""
-    asked = arguments()
+    asked = peers.arguments(__doc__.partition("\n")[0], PARTS)
     peers.ends_on_sigterm()
     source = data(asked.data)
     model = untaught_model(LABELS, HOME)
@@ -42,15 +41,6 @@ def main() -> int:
         parts = peers.earlier("memory", asked.out) | {part: facts | record}
         peers.publish("memory", summary(parts), asked.out)
     return 0
-
-
-def arguments() -> argparse.Namespace:
-    """Return the command line's wishes."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--parts", nargs="+", choices=PARTS, help="all by default")
-    parser.add_argument("--data", type=Path, help="the folder of the nerve cord")
-    parser.add_argument("--out", type=Path, default=peers.RESULTS)
-    return parser.parse_args()
 
 
 def beside(model: Path, pixels: U1, home: Path) -> dict[str, Any]:

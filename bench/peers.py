@@ -1,5 +1,6 @@
 """Stock nnU-Net's commands beside ours: run, timed, weighed and written down."""
 
+import argparse
 import datetime as dt
 import importlib.metadata
 import json
@@ -204,6 +205,15 @@ def facts(seed: int) -> dict[str, Any]:
 
 
 VERSIONS = ("torch", "nnunetv2", "numpy")
+
+
+def arguments(description: str, parts: Sequence[str]) -> argparse.Namespace:
+    """Return the wishes of the command line of a bench that runs in parts."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--parts", nargs="+", choices=parts, help="all by default")
+    parser.add_argument("--data", type=Path, help="the folder of the nerve cord")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    return parser.parse_args()
 
 
 def earlier(name: str, out: Path) -> dict[str, Any]:
