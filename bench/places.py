@@ -32,10 +32,19 @@ def data(given: Path | None) -> Path:
 
 
 def commit() -> str:
-    """Return the commit of the code, marked if files differ from it."""
-    git = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=40"]
-    answer = subprocess.run(git, capture_output=True, text=True, check=False)
-    return answer.stdout.strip() or "unknown"
+    """Return the commit of the code, marked if files differ from it.
+
+    Results do not count: a bench writes its own, and the next one starts beside them.
+    """
+    head = _git("rev-parse", "HEAD")
+    changed = _git("status", "--porcelain", "-uno", "--", ".", ":!docs/results")
+    return f"{head}-dirty" if changed else head or "unknown"
+
+
+def _git(*words: str) -> str:
+    command = ["git", "-C", str(ROOT), *words]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    return answer.stdout.strip()
 
 
 def machine() -> dict[str, object]:
