@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from backend.api import (
     annotations,
     browser,
+    comments,
     document,
     events,
     exports,
@@ -56,6 +57,7 @@ ROUTERS = (
     imports.router,
     tasks.router,
     annotations.router,
+    comments.router,
     jobs.router,
     policies.router,
     events.router,

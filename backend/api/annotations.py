@@ -17,7 +17,7 @@ from backend.domain.states import Role
 from backend.models import Annotation, Tile
 from backend.schemas.base import Page
 from backend.schemas.task import AnnotationView
-from backend.services import access, annotations, pages
+from backend.services import access, annotations, annotationviews, pages
 
 router = guarded("annotations")
 AnnotationId = Annotated[uuid.UUID, Path(alias="annotation")]
@@ -40,7 +40,7 @@ def list_annotations(
     if tile is not None:
         statement = statement.where(Annotation.tile_id == tile)
     found, following = pages.page(session, statement, Annotation, cursor, limit)
-    return Page(items=[AnnotationView.model_validate(r) for r in found], next=following)
+    return Page(items=annotationviews.views(session, found), next=following)
 
 
 @router.get("/annotations/{annotation}")
@@ -49,7 +49,7 @@ def get_annotation(
 ) -> AnnotationView:
     """Return one revision's facts."""
     row = access.load(session, principal, Annotation, annotation_id, Role.VIEWER)
-    return AnnotationView.model_validate(row)
+    return annotationviews.view(session, row)
 
 
 @router.get("/annotations/{annotation}/mask")
@@ -79,4 +79,4 @@ def retract(
         session, principal, Annotation, annotation_id, Role.ANNOTATOR, lock=True
     )
     annotations.retract(session, principal, row)
-    return AnnotationView.model_validate(row)
+    return annotationviews.view(session, row)

@@ -117,7 +117,7 @@ def edit_label(
     session: SessionDep,
     principal: PrincipalDep,
 ) -> LabelView:
-    """Rename, recolour or reweigh a label; If-Match is the project's ETag."""
+    """Rename, recolour, reweigh or explain a label; If-Match is the project's ETag."""
     row = access.project(session, principal, project, Role.MANAGER)
     check_revision(revision, row.version)
     label = projects.edit_label(session, principal, row, value, body)

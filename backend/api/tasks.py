@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 from fastapi import Path, Query, Request, Response, status
+from pydantic import StringConstraints
 from sqlalchemy.orm import Session
 
 from backend.api import masks
@@ -27,18 +28,38 @@ from backend.schemas.base import Page
 from backend.schemas.task import (
     AnnotationView,
     ClaimView,
+    CommentView,
     DraftView,
     NewClaim,
     Skip,
     TaskView,
     Verdict,
 )
-from backend.services import access, annotations, drafts, pages, tasks, taskviews
+from backend.services import (
+    access,
+    annotations,
+    annotationviews,
+    comments,
+    drafts,
+    pages,
+    tasks,
+    taskviews,
+)
 from backend.services.access import Principal
 from backend.services.annotations import Painted
 
 router = guarded("tasks")
 TaskId = Annotated[uuid.UUID, Path(alias="task")]
+Flag = Annotated[
+    Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)
+    ]
+    | None,
+    Query(
+        description="What others should look at; kept as a comment on the revision.",
+        examples=["unsure of the membrane at the left"],
+    ),
+]
 Form = Annotated[Literal["raw", "png"], Query(description="Raw bytes or index PNG.")]
 
 
@@ -130,12 +151,26 @@ def reopen(task_id: TaskId, session: SessionDep, principal: PrincipalDep) -> Tas
 def judge(
     task_id: TaskId, body: Verdict, session: SessionDep, principal: PrincipalDep
 ) -> TaskView:
-    """Accept the annotation under review, or send it back with a comment."""
+    """Accept the annotation under review, or send it back with comments."""
     review = _load(session, principal, task_id, Role.REVIEWER, lock=True)
     annotations.judge(
-        session, principal, review, accepted=body.accept, comment=body.comment
+        session,
+        principal,
+        review,
+        accepted=body.accept,
+        comment=body.comment,
+        pins=body.pins,
     )
     return taskviews.view(session, review)
+
+
+@router.get("/tasks/{task}/comments")
+def list_task_comments(
+    task_id: TaskId, session: SessionDep, principal: PrincipalDep
+) -> list[CommentView]:
+    """List what was said of the task's tile, oldest first."""
+    task = _load(session, principal, task_id, Role.VIEWER)
+    return comments.on_task(session, principal, task)
 
 
 @router.get("/tasks/{task}/mask")
@@ -145,19 +180,21 @@ def starting_mask(
     principal: PrincipalDep,
     form: Form = "raw",
 ) -> Response:
-    """Return what a new revision starts from: the tile's last raster, or zeros.
+    """Return what a new revision starts from: your last one, another's, or zeros.
+
+    Of a review this is the revision under review.
 
     `X-Complete-For` names the labels it is complete for.
     """
     task = _load(session, principal, task_id)
     tile = session.get_one(Tile, task.tile_id)
-    newest = drafts.newest_raster(session, tile)
+    start = drafts.start(session, principal, task)
     shape = tile.h, tile.w
-    if newest is None or newest.raster is None:
+    if start is None or start.raster is None:
         empty = np.zeros(shape, np.uint8)
         return masks.answer(empty, form, {"X-Complete-For": ""})
-    labels = ",".join(str(value) for value in newest.complete_for)
-    return masks.answer(unpack(newest.raster, shape), form, {"X-Complete-For": labels})
+    labels = ",".join(str(value) for value in start.complete_for)
+    return masks.answer(unpack(start.raster, shape), form, {"X-Complete-For": labels})
 
 
 @router.get("/tasks/{task}/draft")
@@ -219,6 +256,7 @@ def submit(
     complete_for: masks.CompleteFor = "all",
     active_seconds: masks.ActiveSeconds = None,
     prediction_id: uuid.UUID | None = None,
+    flag: Flag = None,
 ) -> AnnotationView:
     """Submit the tile's mask: raw uint8, index PNG or COCO RLE.
 
@@ -228,11 +266,11 @@ def submit(
     painted = _painted(
         session, task, request, body, complete_for, active_seconds, prediction_id
     )
-    row = annotations.submit(session, principal, task, painted)
+    row = annotations.submit(session, principal, task, painted, flag=flag)
     response.headers["Location"] = f"/api/v1/annotations/{row.id}"
     if row.late:
         response.status_code = status.HTTP_202_ACCEPTED
-    return AnnotationView.model_validate(row)
+    return annotationviews.view(session, row)
 
 
 def _load(

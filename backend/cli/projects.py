@@ -18,6 +18,7 @@ from backend.schemas.project import (
 
 app = typer.Typer(help="Projects, labels and members.", rich_markup_mode=None)
 Project = Annotated[str, typer.Argument(help="Slug or id of the project.")]
+GUIDELINE = "How to paint it."
 LABEL = "A label as NAME or NAME:PRIORITY; repeat for more."
 
 
@@ -154,9 +155,18 @@ def add_label(
     colour: str | None = None,
     value: int | None = None,
     priority: float | None = None,
+    guideline: Annotated[str | None, typer.Option(help=GUIDELINE)] = None,
 ) -> Shown:
     """Add a label; annotations made before stay silent about it."""
-    body = NewLabel(**given(name=name, colour=colour, value=value, priority=priority))
+    body = NewLabel(
+        **given(
+            name=name,
+            colour=colour,
+            value=value,
+            priority=priority,
+            guideline=guideline,
+        )
+    )
     return here.service.projects.add_label(project, body)
 
 
@@ -170,15 +180,20 @@ def edit_label(
     colour: str | None = None,
     priority: float | None = None,
     target_recall: float | None = None,
+    guideline: Annotated[str | None, typer.Option(help=GUIDELINE)] = None,
 ) -> Shown:
-    """Rename, recolour or reweigh a label."""
+    """Rename, recolour, reweigh or explain a label."""
     row = here.service.projects.get(project)
     values = {known.name: known.value for known in row.labels}
     if label not in values:
         raise ClientError(f"No label {label!r}; there are {', '.join(values)}.")
     changes = LabelEdit(
         **given(
-            name=name, colour=colour, priority=priority, target_recall=target_recall
+            name=name,
+            colour=colour,
+            priority=priority,
+            target_recall=target_recall,
+            guideline=guideline,
         )
     )
     return here.service.projects.edit_label(row, values[label], changes)

@@ -1,5 +1,6 @@
 """`cisterna task`: the queue of tiles from the command line."""
 
+import re
 import uuid
 from pathlib import Path
 from typing import Annotated
@@ -12,8 +13,11 @@ from backend.cli.projects import Project
 from backend.cli.session import Session, Shown, rest
 from backend.client import ClientError
 from backend.domain.states import TaskKind, TaskState
+from backend.schemas.task import NewComment, Pin
 
 app = typer.Typer(help="Tiles to annotate.", rich_markup_mode=None)
+PIN = "A comment on one pixel as Y,X:TEXT; repeat for more."
+PINNED = re.compile(r"(\d{1,9}),(\d{1,9}):\s*(.+)", re.DOTALL)
 Task = Annotated[uuid.UUID, typer.Argument(help="Id of the task.")]
 
 
@@ -74,13 +78,20 @@ def submit(
         str, typer.Option(help="all, or label values such as 1,4; empty for none.")
     ] = "all",
     active_seconds: float | None = None,
+    flag: Annotated[
+        str | None, typer.Option(help="What others should look at.")
+    ] = None,
 ) -> Shown:
     """Submit a task's mask: an 8-bit PNG of label values."""
     values = None
     if complete_for != "all":
         values = _values(complete_for)
     return here.service.tasks.submit(
-        task, read_mask(mask), complete_for=values, active_seconds=active_seconds
+        task,
+        read_mask(mask),
+        complete_for=values,
+        active_seconds=active_seconds,
+        flag=flag,
     )
 
 
@@ -119,9 +130,34 @@ def judge(
     task: Task,
     accept: Annotated[bool, typer.Option("--accept/--return")],
     comment: str | None = None,
+    pin: Annotated[list[str] | None, typer.Option(help=PIN)] = None,
 ) -> Shown:
-    """Accept the annotation under review, or send it back with a comment."""
-    return here.service.tasks.judge(task, accept, comment)
+    """Accept the annotation under review, or send it back with comments."""
+    pins = [_pin(text) for text in pin or []]
+    return here.service.tasks.judge(task, accept, comment, pins)
+
+
+@app.command("comments")
+@rest("id revision y x author text resolved_at")
+def comments(here: Session, task: Task) -> Shown:
+    """List what was said of a task's tile, oldest first."""
+    return here.service.tasks.comments(task)
+
+
+@app.command("comment")
+@rest()
+def comment(here: Session, annotation: uuid.UUID, text: str) -> Shown:
+    """Comment on an annotation: TEXT, or Y,X:TEXT for one pixel."""
+    pinned = re.match(PINNED, text)
+    body = _pin(text).model_dump() if pinned else {"text": text}
+    return here.service.annotations.comment(annotation, NewComment(**body))
+
+
+@app.command("resolve")
+@rest()
+def resolve(here: Session, comment: uuid.UUID) -> Shown:
+    """Mark a comment as dealt with."""
+    return here.service.annotations.resolve(comment)
 
 
 @app.command("retract")
@@ -142,6 +178,14 @@ def read_mask(file: Path) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
             return np.asarray(image, np.uint8)
     except UnidentifiedImageError as error:
         raise ClientError(f"{file} is no image.") from error
+
+
+def _pin(text: str) -> Pin:
+    pinned = re.match(PINNED, text)
+    if not pinned:
+        raise ClientError("--pin is Y,X:TEXT, such as 120,48:a mitochondrion.")
+    y, x, said = pinned.groups()
+    return Pin(y=int(y), x=int(x), text=said)
 
 
 def _values(text: str) -> list[int]:

@@ -62,7 +62,7 @@ class Projects:
     def edit_label(
         self, project: ProjectView, value: int, changes: LabelEdit
     ) -> LabelView:
-        """Rename, recolour or reweigh a label."""
+        """Rename, recolour, reweigh or explain a label."""
         path = f"projects/{project.id}/labels/{value}"
         return self._transport.edit(path, LabelView, changes, project.version)
 

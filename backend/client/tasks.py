@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import RootModel
 
 from backend.client.images import BINARY, array
 from backend.client.transport import Transport
@@ -12,14 +13,21 @@ from backend.domain.states import TaskKind, TaskState
 from backend.schemas.task import (
     AnnotationView,
     ClaimView,
+    CommentView,
     DraftView,
     NewClaim,
+    NewComment,
+    Pin,
     Skip,
     TaskView,
     Verdict,
 )
 
 Mask = npt.NDArray[np.uint8]
+
+
+class _Comments(RootModel[list[CommentView]]):
+    """The answer of a list of comments, which is not paged."""
 
 
 class Tasks:
@@ -61,11 +69,19 @@ class Tasks:
         return self._transport.post(f"tasks/{task}/reopen", TaskView)
 
     def judge(
-        self, task: uuid.UUID, accept: bool, comment: str | None = None
+        self,
+        task: uuid.UUID,
+        accept: bool,
+        comment: str | None = None,
+        pins: Sequence[Pin] = (),
     ) -> TaskView:
-        """Accept the annotation under review, or send it back with a comment."""
-        body = Verdict(accept=accept, comment=comment)
+        """Accept the annotation under review, or send it back with comments."""
+        body = Verdict(accept=accept, comment=comment, pins=[*pins])
         return self._transport.post(f"tasks/{task}/verdict", TaskView, body)
+
+    def comments(self, task: uuid.UUID) -> Sequence[CommentView]:
+        """Return what was said of the task's tile, oldest first."""
+        return self._transport.get(f"tasks/{task}/comments", _Comments).root
 
     def mask(self, task: uuid.UUID) -> Mask:
         """Return what a new revision starts from, (rows, columns) uint8 values."""
@@ -77,14 +93,21 @@ class Tasks:
         return None if answer.status_code == 204 else array(answer)
 
     def save_draft(
-        self, task: uuid.UUID, mask: Mask, complete_for: Sequence[int] = ()
+        self,
+        task: uuid.UUID,
+        mask: Mask,
+        complete_for: Sequence[int] = (),
+        active_seconds: float | None = None,
     ) -> DraftView:
         """Keep unsent work; it outlives the lease."""
         path = f"tasks/{task}/draft"
         answer = self._transport.request(
             "PUT",
             path,
-            params={"complete_for": ",".join(map(str, complete_for))},
+            params={
+                "complete_for": ",".join(map(str, complete_for)),
+                "active_seconds": active_seconds,
+            },
             content=_bytes(mask),
             headers={
                 **BINARY,
@@ -101,10 +124,12 @@ class Tasks:
         complete_for: Sequence[int] | None = None,
         active_seconds: float | None = None,
         prediction: uuid.UUID | None = None,
+        flag: str | None = None,
     ) -> AnnotationView:
         """Submit the tile's mask, (rows, columns) uint8 label values.
 
         `complete_for` names the labels of which every pixel is marked; None means all.
+        `flag` says what others should look at.
         """
         complete = (
             "all" if complete_for is None else ",".join(str(v) for v in complete_for)
@@ -116,6 +141,7 @@ class Tasks:
                 "complete_for": complete,
                 "active_seconds": active_seconds,
                 "prediction_id": prediction and str(prediction),
+                "flag": flag,
             },
             content=_bytes(mask),
             headers=BINARY,
@@ -145,6 +171,19 @@ class Annotations:
         """Return one revision's mask, (rows, columns) uint8 values."""
         path = f"annotations/{annotation}/mask"
         return array(self._transport.request("GET", path))
+
+    def comments(self, annotation: uuid.UUID) -> Sequence[CommentView]:
+        """Return what was said of one revision, oldest first."""
+        return self._transport.get(f"annotations/{annotation}/comments", _Comments).root
+
+    def comment(self, annotation: uuid.UUID, body: NewComment) -> CommentView:
+        """Comment on a revision, at a pixel or on all of it."""
+        path = f"annotations/{annotation}/comments"
+        return self._transport.post(path, CommentView, body)
+
+    def resolve(self, comment: uuid.UUID) -> CommentView:
+        """Mark a comment as dealt with."""
+        return self._transport.post(f"comments/{comment}/resolve", CommentView)
 
     def retract(self, annotation: uuid.UUID) -> AnnotationView:
         """Take a revision out of every future training."""

@@ -1,6 +1,7 @@
 """The tables, one aggregate per file."""
 
 from backend.models.base import Base
+from backend.models.comment import Comment
 from backend.models.image import Artifact, Image, Tile
 from backend.models.job import Job, Policy, PolicyFiring
 from backend.models.model import (
@@ -27,6 +28,7 @@ __all__ = [
     "Artifact",
     "AuditEntry",
     "Base",
+    "Comment",
     "Draft",
     "Evaluation",
     "IdempotencyKey",

@@ -70,6 +70,8 @@ class Label(Row):
     colour: Mapped[str] = mapped_column(String(7))
     priority: Mapped[float] = mapped_column(default=1.0)
     target_recall: Mapped[float] = mapped_column(default=0.9)
+    guideline: Mapped[str] = mapped_column(String(4000), default="")
+    """How to paint it, in plain text."""
 
     def as_value(self) -> LabelValue:
         """Return the label as a pure value."""

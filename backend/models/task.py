@@ -16,6 +16,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from backend.domain.states import QueryState, TaskKind, TaskSource, TaskState
 from backend.models.base import Base, Json, Row, state_column
 
+_INDEPENDENT = frozenset({TaskSource.CONTROL, TaskSource.GOLD, TaskSource.SECOND})
+
 
 class Query(Row):
     """One run of the ranker; all scores are one artifact, rows only for its head."""
@@ -124,6 +126,13 @@ class Task(Row):
     comment: Mapped[str | None]
     """What the reviewer wrote when sending it back."""
     updated_at: Mapped[dt.datetime | None]
+
+    @property
+    def independent(self) -> bool:
+        """Whether its holder must not see what others made of the tile."""
+        return self.kind is TaskKind.ANNOTATE and (
+            self.blind or self.source in _INDEPENDENT
+        )
 
 
 class TaskHolder(Base):

@@ -13,6 +13,7 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 LabelName = Annotated[str, StringConstraints(min_length=1, max_length=60)]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,79}$")]
 Colour = Annotated[str, StringConstraints(pattern=r"^#[0-9A-Fa-f]{6}$")]
+Guideline = Annotated[str, StringConstraints(max_length=4000)]
 Profile = Literal["cpu", "gpu-8gb", "gpu-24gb"]
 
 
@@ -60,6 +61,7 @@ class NewLabel(Body):
     value: int | None = Field(None, ge=1, le=254, description="Free value, or null.")
     priority: float = Field(1.0, ge=0.1, le=10, description="Weight in the ranking.")
     target_recall: float = Field(0.9, gt=0, le=1)
+    guideline: Guideline = Field("", description="How to paint it, in plain text.")
 
 
 class LabelEdit(Body):
@@ -69,6 +71,7 @@ class LabelEdit(Body):
     colour: Colour | None = None
     priority: float | None = Field(None, ge=0.1, le=10, examples=[1.5])
     target_recall: float | None = Field(None, gt=0, le=1)
+    guideline: Guideline | None = Field(None, examples=["Paint the outer membrane."])
 
 
 class LabelView(View):
@@ -80,6 +83,7 @@ class LabelView(View):
     colour: str
     priority: float
     target_recall: float
+    guideline: str
 
 
 class NewProject(Body):

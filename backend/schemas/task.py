@@ -19,6 +19,12 @@ class BoxView(View):
     w: int
 
 
+Said = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+AnnotationState = Literal[
+    "accepted", "waiting", "returned", "superseded", "kept", "retracted", "erased"
+]
+
+
 class TileView(View):
     """A tile of an image's grid."""
 
@@ -29,8 +35,36 @@ class TileView(View):
     split: Split
 
 
+class AnnotationView(View):
+    """An immutable revision of a tile's mask.
+
+    `accepted` is the one revision of the tile that counts, `waiting` is up for review,
+    `returned` was sent back, `superseded` gave way to a newer accepted one, `kept` is
+    none of these: late work, or a revision whose author sent another one.
+    """
+
+    id: uuid.UUID
+    tile_id: uuid.UUID
+    revision: int
+    state: AnnotationState
+    task_id: uuid.UUID | None
+    author_id: uuid.UUID | None
+    author: str | None
+    complete_for: list[int]
+    active_seconds: float | None
+    prediction_id: uuid.UUID | None
+    imported: bool
+    late: bool
+    accepted_at: dt.datetime | None
+    accepted_by: uuid.UUID | None
+    accepter: str | None
+    retracted_at: dt.datetime | None
+    erased_at: dt.datetime | None
+    created_at: dt.datetime
+
+
 class TaskView(View):
-    """One tile for one person."""
+    """One tile for one person; of a review, also the revision to judge."""
 
     id: uuid.UUID
     project_id: uuid.UUID
@@ -41,8 +75,10 @@ class TaskView(View):
     reason: str | None
     complete_for: list[int] | None
     assignee_id: uuid.UUID | None
+    assignee: str | None
     lease_until: dt.datetime | None
     annotation_id: uuid.UUID | None
+    under_review: AnnotationView | None
     prediction_id: uuid.UUID | None
     skip_reason: str | None
     comment: str | None
@@ -79,6 +115,14 @@ class Skip(Body):
     )
 
 
+class Pin(Body):
+    """A comment on one pixel, counted from the tile's top left."""
+
+    y: int = Field(ge=0, examples=[120])
+    x: int = Field(ge=0, examples=[48])
+    text: Said = Field(examples=["This is a mitochondrion."])
+
+
 class Verdict(Body):
     """A reviewer's word on an annotation."""
 
@@ -86,6 +130,32 @@ class Verdict(Body):
     comment: Annotated[str, StringConstraints(max_length=2000)] | None = Field(
         None, examples=["The ER next to the nucleus is missing."]
     )
+    pins: list[Pin] = Field([], max_length=200)
+
+
+class NewComment(Body):
+    """A comment on a revision; without y and x it speaks of the whole tile."""
+
+    text: Said = Field(examples=["Is this the ER or a Golgi stack?"])
+    y: int | None = Field(None, ge=0, examples=[120])
+    x: int | None = Field(None, ge=0, examples=[48])
+
+
+class CommentView(View):
+    """A comment on a revision, pinned to a pixel of its tile or about all of it."""
+
+    id: uuid.UUID
+    tile_id: uuid.UUID
+    annotation_id: uuid.UUID
+    revision: int
+    author_id: uuid.UUID
+    author: str
+    y: int | None
+    x: int | None
+    text: str
+    resolved_at: dt.datetime | None
+    resolved_by: uuid.UUID | None
+    created_at: dt.datetime
 
 
 class LabelRle(Body):
@@ -102,26 +172,6 @@ class RleMask(Body):
     """A mask as COCO RLE, one entry per label; other pixels are 0."""
 
     labels: list[LabelRle]
-
-
-class AnnotationView(View):
-    """An immutable revision of a tile's mask."""
-
-    id: uuid.UUID
-    tile_id: uuid.UUID
-    revision: int
-    task_id: uuid.UUID | None
-    author_id: uuid.UUID | None
-    complete_for: list[int]
-    active_seconds: float | None
-    prediction_id: uuid.UUID | None
-    imported: bool
-    late: bool
-    accepted_at: dt.datetime | None
-    accepted_by: uuid.UUID | None
-    retracted_at: dt.datetime | None
-    erased_at: dt.datetime | None
-    created_at: dt.datetime
 
 
 class DraftView(View):

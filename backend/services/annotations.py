@@ -2,6 +2,7 @@
 
 import hashlib
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,8 +35,10 @@ from backend.models import (
     Tile,
 )
 from backend.schemas.loop import AnnotatedTile
-from backend.services import access, audit, tasks
+from backend.schemas.task import Pin
+from backend.services import access, audit, comments, tasks, tiles
 from backend.services.access import Principal, now
+from backend.services.comments import Remark
 
 
 def newest_accepted(project_id: uuid.UUID, *splits: Split) -> Select[Annotation, Tile]:
@@ -90,13 +93,19 @@ class Painted:
 
 
 def submit(
-    session: Session, principal: Principal, task: Task, painted: Painted
+    session: Session,
+    principal: Principal,
+    task: Task,
+    painted: Painted,
+    *,
+    flag: str | None = None,
 ) -> Annotation:
     """Store a new revision of the task's tile.
 
     Under a live lease the task is done: accepted at once, or up for review. Under one's
     own lapsed lease the work is kept as a `late` revision, accepted if the tile has
-    none and the project does not review. Who never held the lease is refused.
+    none and the project does not review. Who never held the lease is refused. A `flag`
+    is what the author asks others to look at; it becomes a comment on the revision.
     """
     held_once = session.get(TaskHolder, (task.id, principal.id)) is not None
     if not held_once:
@@ -104,11 +113,12 @@ def submit(
             "You never claimed this task, so nothing was stored; claim it first."
         )
     project = session.get_one(Project, task.project_id)
-    tile = session.get_one(Tile, task.tile_id, with_for_update=True)
-    refuse_deleted(session, tile)
+    tile = tiles.hold(session, task.tile_id)
     masks.validate(painted.mask, tile.box, project.schema, painted.complete_for)
     late = not tasks.held_by(task, principal)
     row = _store(session, principal, task, tile, painted, late=late)
+    if flag is not None:
+        comments.add(session, principal, row, [Remark(flag)])
     session.execute(
         delete(Draft).where(Draft.author_id == principal.id, Draft.tile_id == tile.id)
     )
@@ -129,16 +139,6 @@ def submit(
     if own:
         tasks.announce(session, task)
     return row
-
-
-def refuse_deleted(session: Session, tile: Tile) -> None:
-    """Raise Conflict if the tile's image is gone: its donor may have withdrawn consent.
-
-    Erasing an image takes the rows of its tiles, so hold the tile's row to be safe.
-    """
-    image = session.get_one(Image, tile.image_id, populate_existing=True)
-    if image.state is ImageState.DELETED:
-        raise Conflict("The image of this tile was deleted; nothing of it is kept.")
 
 
 def _store(
@@ -236,8 +236,12 @@ def judge(
     *,
     accepted: bool,
     comment: str | None,
+    pins: Sequence[Pin] = (),
 ) -> Task:
-    """Accept the annotation under review, or send it back to its author."""
+    """Accept the annotation under review, or send it back to its author.
+
+    What the reviewer says is kept as comments on the revision either way.
+    """
     if review.kind is not TaskKind.REVIEW or not tasks.held_by(review, principal):
         raise Conflict("Claim the review first; then judge it.")
     row = session.get_one(Annotation, review.annotation_id)
@@ -251,6 +255,8 @@ def judge(
             task.comment = comment
             task.updated_at = now()
             tasks.announce(session, task)
+    if remarks := comments.remarks(comment, pins):
+        comments.add(session, principal, row, remarks)
     audit.record(
         session,
         principal,

@@ -14,6 +14,7 @@ from backend.domain.states import (
 )
 from backend.models import (
     Annotation,
+    Comment,
     Draft,
     Image,
     Job,
@@ -95,6 +96,12 @@ def _erase_people_s_work(session: Session, image_id: uuid.UUID) -> None:
         .values(raster=None, erased_at=now())
     )
     session.execute(delete(Draft).where(Draft.tile_id.in_(own)))
+    session.execute(delete(Comment).where(Comment.tile_id.in_(own)))
+    session.execute(
+        update(Task)
+        .where(Task.tile_id.in_(own), Task.comment.is_not(None))
+        .values(comment=None)
+    )
     session.execute(
         update(Task)
         .where(

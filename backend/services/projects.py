@@ -93,7 +93,7 @@ def add_label(
 def edit_label(
     session: Session, principal: Principal, row: Project, value: int, body: LabelEdit
 ) -> Label:
-    """Rename, recolour or reweigh a label."""
+    """Rename, recolour, reweigh or explain a label."""
     label = next((label for label in row.labels if label.value == value), None)
     if label is None:
         raise Invalid(f"The project has no label {value}.", field="value")
@@ -128,6 +128,7 @@ def _add(row: Project, body: NewLabel) -> Label:
         colour=body.colour,
         priority=body.priority,
         target_recall=body.target_recall,
+        guideline=body.guideline,
     )
     row.labels.append(label)
     return label

@@ -19,6 +19,7 @@ from backend.domain.states import (
     TaskState,
 )
 from backend.models import (
+    Annotation,
     Image,
     Job,
     ModelVersion,
@@ -28,7 +29,8 @@ from backend.models import (
     Task,
     Tile,
 )
-from backend.schemas.task import BoxView, TaskView, TileView
+from backend.schemas.task import AnnotationView, BoxView, TaskView, TileView
+from backend.services import annotationviews
 
 PLAIN_REASON = "Next in the project's queue."
 
@@ -50,13 +52,16 @@ def view(session: Session, task: Task) -> TaskView:
 
 
 def views(session: Session, tasks: Sequence[Task]) -> list[TaskView]:
-    """Return the views of tasks in their order, in three queries however many."""
+    """Return the views of tasks in their order, in a fixed number of queries."""
     found = session.scalars(
         select(Tile).where(Tile.id.in_({task.tile_id for task in tasks}))
     )
     tiles = {tile.id: tile for tile in found}
     reasons = _reasons(session, tasks)
     shown = _predictions(session, {tile.image_id for tile in tiles.values()})
+    people = {task.assignee_id for task in tasks if task.assignee_id}
+    names = annotationviews.names_of(session, people)
+    judged = _under_review(session, tasks)
     return [
         TaskView(
             id=task.id,
@@ -68,8 +73,10 @@ def views(session: Session, tasks: Sequence[Task]) -> list[TaskView]:
             reason=reasons.get((task.query_id, task.tile_id), PLAIN_REASON),
             complete_for=task.complete_for,
             assignee_id=task.assignee_id,
+            assignee=names.get(task.assignee_id),
             lease_until=task.lease_until,
             annotation_id=task.annotation_id,
+            under_review=judged.get(task.annotation_id),
             prediction_id=(
                 None if task.blind else shown.get(tiles[task.tile_id].image_id)
             ),
@@ -133,6 +140,16 @@ def _reasons(
         )
     )
     return {(query, tile): reason for query, tile, reason in rows}
+
+
+def _under_review(
+    session: Session, tasks: Sequence[Task]
+) -> dict[uuid.UUID | None, AnnotationView]:
+    asked = {task.annotation_id for task in tasks if task.annotation_id}
+    if not asked:
+        return {}
+    rows = session.scalars(select(Annotation).where(Annotation.id.in_(asked))).all()
+    return {view.id: view for view in annotationviews.views(session, rows)}
 
 
 def _predictions(
