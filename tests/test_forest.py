@@ -97,14 +97,14 @@ def test_learns_and_sweeps(tmp_path: Path, forest: ForestSegmenter) -> None:
     data = training(tmp_path, target, pixels)
     report = Listener()
     model = forest.train(data, tmp_path / "model", None, Budget(steps=1), report)
-    dice = model.metrics["training Dice grain"]
+    dice = model.metrics["training_dice/grain"]
     assert isinstance(dice, float)
     assert dice > 0.9
-    assert model.metrics["training Dice void"] is None
+    assert model.metrics["training_dice/void"] is None
     fractions = [progress.fraction or 0 for progress in report.heard]
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1
-    assert report.heard[-1].metrics["training Dice grain"] == dice
+    assert report.heard[-1].metrics["training_dice/grain"] == dice
 
     fresh, truth = scene(2)
     image = image_data(tmp_path, fresh, "fresh")
@@ -158,7 +158,7 @@ def test_validation_tiles_are_what_is_measured(
         data.schema, data.images, data.tiles, (tile,), data.working_nm, data.seed
     )
     model = forest.train(data, tmp_path / "model", None, Budget(steps=1), Listener())
-    dice = model.metrics["validation Dice grain"]
+    dice = model.metrics["validation_dice/grain"]
     assert isinstance(dice, float)
     assert dice < 0.1
 

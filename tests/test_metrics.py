@@ -10,6 +10,7 @@ from backend.domain.metrics import (
     Counts,
     average_precision,
     confusion,
+    intervals,
     mean,
     pooled,
     probability_histograms,
@@ -131,3 +132,64 @@ def test_probability_histograms_leave_out_the_unknown():
     assert np.flatnonzero(negatives).tolist() == [50, 100]
     _, negatives = probability_histograms(truth, probability, 1, set())
     assert np.flatnonzero(negatives).tolist() == [100]
+
+
+tiles = st.lists(counts, min_size=2, max_size=12)
+
+
+@unhurried
+@given(tiles, st.integers(0, 2**128 - 1))
+def test_intervals_repeat_and_stay_within_what_tiles_can_give(found, seed):
+    got = intervals(found, seed)
+    assert got == intervals(iter(found), seed)
+    if sum(tile.truth > 0 for tile in found) < 2:
+        assert got is None
+        return
+    for score, ends in zip(("dice", "recall"), got, strict=True):
+        assert 0 <= ends.low <= ends.high <= 1
+        # a pooled score lies between the scores of its parts
+        parts = [getattr(tile, score) for tile in found]
+        best = max(part for part in parts if part is not None)
+        assert ends.high <= best + 1e-12
+
+
+@unhurried
+@given(st.builds(Counts, *[st.integers(1, 1000)] * 3), st.integers(2, 40))
+def test_tiles_that_are_all_alike_leave_nothing_open(tile, number):
+    dice, recall = intervals([tile] * number, seed=0)
+    assert dice == pytest.approx((tile.dice, tile.dice))
+    assert recall == pytest.approx((tile.recall, tile.recall))
+
+
+@pytest.mark.parametrize("held", [[], [Counts(5, 1, 2)], [Counts(5, 1, 2), Counts()]])
+def test_no_interval_from_fewer_than_two_tiles_with_the_label(held):
+    assert intervals([*held, Counts(fp=7)], seed=0) is None
+
+
+def test_intervals_agree_with_scipy():
+    stats = pytest.importorskip("scipy.stats")
+    rng = np.random.default_rng(5)
+    table = rng.integers([0, 0, 1], [900, 200, 300], (30, 3))
+    table[20:] = 0  # tiles of the split without the label
+    table[25:, 1] = 40
+
+    def dice(tp, fp, fn, axis):
+        tp, fp, fn = (part.sum(axis) for part in (tp, fp, fn))
+        return 2 * tp / (2 * tp + fp + fn)
+
+    def recall(tp, fp, fn, axis):
+        return tp.sum(axis) / (tp.sum(axis) + fn.sum(axis))
+
+    got = intervals([Counts(*map(int, row)) for row in table], seed=1)
+    for statistic, ends in zip((dice, recall), got, strict=True):
+        expected = stats.bootstrap(
+            tuple(table.T.astype(float)),
+            statistic,
+            paired=True,
+            vectorized=True,
+            method="percentile",
+            n_resamples=20_000,
+            rng=rng,
+        ).confidence_interval
+        assert ends == pytest.approx((expected.low, expected.high), abs=0.02)
+        assert expected.high - expected.low > 0.08  # the tolerance says something

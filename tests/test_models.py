@@ -33,7 +33,7 @@ from backend.domain.states import JobKind, ModelState, Split
 from backend.imaging.arrays import open_array
 from backend.models import Image, Job, ModelVersion
 from backend.schemas.stored import StoredTree
-from backend.services import exports, maps
+from backend.services import exports, maps, quality
 from backend.storage import ArtifactStore
 
 
@@ -62,6 +62,7 @@ def test_a_version_tells_all_of_itself(
         "precision": 60 / 80,
         "recall": 60 / 100,
         "ap": None,
+        **dict.fromkeys(quality.ENDS),
     }
     assert shown["quality"]["validation"] == {
         "mitochondria": mito,

@@ -17,6 +17,7 @@ from backend.db import Database
 from backend.models import Job
 from backend.services import jobs
 from backend.settings import Settings
+from worker.curve import extended
 from worker.segmenter import Progress, Stop
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,8 @@ class Attempt:
     ) -> None:
         self.id, self.fence = job.id, job.fence
         self.reason: Reason | None = None
-        self._log = job.log
+        self._log, self._curve = job.log, job.curve
+        self._told_curve = self._curve
         self._database = database
         self._settings = settings
         self._lease = dt.timedelta(seconds=settings.job_lease_seconds)
@@ -65,6 +67,7 @@ class Attempt:
         self._news: jobs.News | None = None
         self._written = self._renewed = self._moved = time.monotonic()
         self._pauses: deque[float] = deque(maxlen=50)
+        self._shares: deque[tuple[float, float]] = deque(maxlen=50)
         self._thread = threading.Thread(target=self._keep, name=f"heart {job.id}")
 
     def __enter__(self) -> Self:
@@ -92,11 +95,17 @@ class Attempt:
         percent = f" ({progress.fraction:.0%})" if progress.fraction is not None else ""
         shown = "".join(f" {k}={v:.4g}" for k, v in figures.items() if v is not None)
         self.note(f"{progress.message}{percent}{shown}")
+        said: dict[str, object] = {"step": progress.step, "metrics": figures}
+        left = self._seconds_left(progress.fraction)
+        if left is not None:
+            said["seconds_left"] = left
+        self._curve = extended(self._curve, progress)
         self._news = jobs.News(
             message=clean(progress.message),
             fraction=progress.fraction,
             log=self._log,
-            progress={"step": progress.step, "metrics": figures},
+            progress=said,
+            curve=self._curve if self._curve is not self._told_curve else None,
         )
         if self._moved - self._written >= WRITE_SECONDS:
             self._beat()
@@ -116,10 +125,22 @@ class Attempt:
 
     def last_words(self, job: Job) -> None:
         """Put the news that were not written yet on the locked row."""
-        job.log = self._log
+        job.log, job.curve = self._log, self._curve
         if self._news is not None:
             job.message, job.fraction = self._news.message, self._news.fraction
             job.progress = self._news.progress
+
+    def _seconds_left(self, fraction: float | None) -> float | None:
+        """Seconds to the end at the pace of the last fifty reports; None if unknown."""
+        if fraction is None:
+            return None
+        if self._shares and fraction < self._shares[-1][1]:
+            self._shares.clear()  # another part, or what was lost is done again
+        self._shares.append((self._moved, fraction))
+        begin, first = self._shares[0]
+        if fraction <= first:
+            return None
+        return round((1 - fraction) * (self._moved - begin) / (fraction - first), 1)
 
     def _keep(self) -> None:
         while not self._done.wait(self._settings.heartbeat_seconds):
@@ -145,6 +166,8 @@ class Attempt:
             self._renewed = begin
             if self._news is news:
                 self._news = None
+            if news is not None and news.curve is not None:
+                self._told_curve = news.curve
             if asked:
                 self.reason = self.reason or Reason.CANCELLED
         except jobs.LostFence:

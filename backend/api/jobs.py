@@ -12,7 +12,7 @@ from backend.api.routing import guarded
 from backend.domain.states import JobKind, JobState, Role
 from backend.models import Job
 from backend.schemas.base import Page
-from backend.schemas.job import JobView
+from backend.schemas.job import CurveView, JobView
 from backend.services import access, jobs, pages
 
 router = guarded("jobs")
@@ -48,6 +48,24 @@ def get_log(job: uuid.UUID, session: SessionDep, principal: PrincipalDep) -> str
     """Return the end of a job's log, at most 16 KiB of plain text."""
     access.load(session, principal, Job, job, Role.VIEWER)
     return session.scalars(select(Job.log).where(Job.id == job)).one()
+
+
+@router.get("/jobs/{job}/curve")
+def get_curve(
+    job: uuid.UUID, session: SessionDep, principal: PrincipalDep
+) -> CurveView:
+    """Return loss and Dice of a training so far, also while it runs."""
+    row = access.load(session, principal, Job, job, Role.VIEWER)
+    runs = row.state is JobState.RUNNING
+    return CurveView.model_validate(
+        {
+            "job_id": row.id,
+            "state": row.state,
+            "step": row.progress.get("step"),
+            "seconds_left": row.progress.get("seconds_left") if runs else None,
+            "points": row.curve,
+        }
+    )
 
 
 @router.post("/jobs/{job}/cancel", status_code=status.HTTP_202_ACCEPTED)

@@ -152,6 +152,8 @@ def project_metrics(
                     "round": version.ordinal,
                     "state": version.state,
                     "segmenter": version.segmenter,
+                    "schedule": version.settings.get("schedule"),
+                    "steps": version.metrics.get("steps"),
                     "quality": tables.get(version.id, {}),
                     **effort,
                     "training_seconds": version.metrics.get("seconds"),

@@ -1,4 +1,4 @@
-"""Queries: the order tiles are served in, why, and orders people choose."""
+"""Queries: the order tiles are served in, why, orders people choose, the queue."""
 
 import uuid
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from fastapi import Response, status
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from backend.api.deps import Cursor, Limit, PrincipalDep, SessionDep
+from backend.api.deps import Cursor, Limit, PrincipalDep, SessionDep, StoreDep
 from backend.api.projects import Key
 from backend.api.routing import guarded
 from backend.domain.errors import Conflict, Invalid
@@ -18,7 +18,16 @@ from backend.models import Query, QueryTile, Tile
 from backend.schemas.base import Page
 from backend.schemas.job import JobView
 from backend.schemas.query import NewQuery, QueryTileView, QueryView, TileStateView
-from backend.services import access, models, pages, queries, taskviews, tilestates
+from backend.schemas.queue import QueueView
+from backend.services import (
+    access,
+    models,
+    pages,
+    queries,
+    queueviews,
+    taskviews,
+    tilestates,
+)
 
 router = guarded("queries")
 
@@ -111,6 +120,18 @@ def rerank(
     job = queries.request_score(session, version, principal.id)
     response.headers["Location"] = f"/api/v1/jobs/{job.id}"
     return JobView.model_validate(job)
+
+
+@router.get("/projects/{project}/queue")
+def get_queue(
+    project: Key, session: SessionDep, principal: PrincipalDep, store: StoreDep
+) -> QueueView:
+    """Return what waits, in whose hands it is, and when it is ordered anew.
+
+    Who holds what and at which pace people annotate is shown to reviewers.
+    """
+    row = access.project(session, principal, project, Role.VIEWER)
+    return queueviews.view(session, principal, row, store)
 
 
 @router.get("/projects/{project}/tiles")

@@ -95,6 +95,13 @@ def log(here: Session, job: Job) -> Shown:
     return here.service.jobs.log(job)
 
 
+@job.command("curve")
+@rest("step loss measured_on measured_loss dice")
+def curve(here: Session, job: Job) -> Shown:
+    """List loss and Dice of a training so far."""
+    return here.service.jobs.curve(job).points
+
+
 @job.command("cancel")
 @rest()
 def cancel(here: Session, job: Job) -> Shown:

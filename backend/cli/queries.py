@@ -27,6 +27,13 @@ def show(here: Session, query: Query) -> Shown:
     return here.service.queries.ranks(query)
 
 
+@app.command("queue")
+@rest()
+def queue(here: Session, project: Project) -> Shown:
+    """Show what waits, in whose hands it is, and when it is ordered anew."""
+    return here.service.queries.queue(project)
+
+
 @app.command("choose")
 @rest()
 def choose(

@@ -9,7 +9,7 @@ from pathlib import Path
 from backend.client.errors import JobFailed
 from backend.client.transport import Transport
 from backend.domain.states import JobKind, JobState
-from backend.schemas.job import JobView
+from backend.schemas.job import CurveView, JobView
 from backend.schemas.policy import NewPolicy, PolicyEdit, PolicyView
 
 LIVE = frozenset({JobState.QUEUED, JobState.RUNNING})
@@ -42,6 +42,10 @@ class Jobs:
     def log(self, job: uuid.UUID) -> str:
         """Return the end of a job's log."""
         return self._transport.request("GET", f"jobs/{job}/log").text
+
+    def curve(self, job: uuid.UUID) -> CurveView:
+        """Return loss and Dice of a training so far."""
+        return self._transport.get(f"jobs/{job}/curve", CurveView)
 
     def cancel(self, job: uuid.UUID) -> JobView:
         """Ask a job to save its state and stop."""

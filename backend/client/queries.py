@@ -7,6 +7,7 @@ from backend.client.transport import Transport
 from backend.domain.states import Split
 from backend.schemas.job import JobView
 from backend.schemas.query import NewQuery, QueryTileView, QueryView, TileStateView
+from backend.schemas.queue import QueueView
 
 
 class Queries:
@@ -26,6 +27,10 @@ class Queries:
     def ranks(self, query: uuid.UUID) -> Iterator[QueryTileView]:
         """Yield a query's tiles by rank, each with the reason it was chosen."""
         return self._transport.pages(f"queries/{query}/tiles", QueryTileView)
+
+    def queue(self, project: str) -> QueueView:
+        """Return what waits, in whose hands it is, and when it is ordered anew."""
+        return self._transport.get(f"projects/{project}/queue", QueueView)
 
     def choose(self, project: str, tiles: Sequence[uuid.UUID]) -> QueryView:
         """Serve these pool tiles next, in this order."""

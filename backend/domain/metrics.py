@@ -9,6 +9,7 @@ without the class neither helps nor hurts.
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from backend.domain.labels import BACKGROUND, UNKNOWN
 
 Raster = NDArray[np.uint8]
 LEVELS = 256
+RESAMPLES = 1000
 
 
 def _ratio(part: float, whole: float) -> float | None:
@@ -104,6 +106,40 @@ def mean(scores: Iterable[float | None]) -> float | None:
     """Mean over the labels whose score is defined; None if none is."""
     defined = [score for score in scores if score is not None]
     return _ratio(sum(defined), len(defined))
+
+
+class Interval(NamedTuple):
+    """Where a score lies with 95 % confidence, 0..1."""
+
+    low: float
+    high: float
+
+
+def intervals(tiles: Iterable[Counts], seed: int) -> tuple[Interval, Interval] | None:
+    """Return the 95 % intervals of one label's pooled Dice and recall.
+
+    Percentile bootstrap (Efron & Tibshirani, An Introduction to the Bootstrap, 1993,
+    chapter 13) with 1000 resamples of whole tiles, since the pixels of one tile are
+    alike. `tiles` are the counts of every measured tile, those without the label
+    included; resamples without the label are left out. It covers the choice of tiles,
+    not another training. None if fewer than two tiles hold the label.
+    """
+    counts = np.array([(tile.tp, tile.fp, tile.fn) for tile in tiles], float)
+    counts = counts.reshape(-1, 3)
+    if np.count_nonzero(counts[:, 0] + counts[:, 2]) < 2:
+        return None
+    number = len(counts)
+    # how often each tile is drawn; the sums of pixels stay exact below 2**53
+    drawn = np.random.default_rng(seed).multinomial(
+        number, np.full(number, 1 / number), RESAMPLES
+    )
+    tp, fp, fn = (drawn @ counts).T
+    held = tp + fn > 0
+    tp, fp, fn = tp[held], fp[held], fn[held]
+    dice, recall = 2 * tp / (2 * tp + fp + fn), tp / (tp + fn)
+    ends = (np.percentile(scores, [2.5, 97.5]).tolist() for scores in (dice, recall))
+    of_dice, of_recall = (Interval(*pair) for pair in ends)
+    return of_dice, of_recall
 
 
 def probability_histograms(

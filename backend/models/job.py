@@ -76,9 +76,13 @@ class Job(Row):
     message: Mapped[str | None]
     fraction: Mapped[float | None]
     progress: Mapped[Json] = mapped_column(default=dict)
-    """The newest step and metrics."""
-    log: Mapped[str] = mapped_column(default="", deferred=True)
+    """The newest step and metrics, and the seconds left once they can be told."""
+    log: Mapped[str] = mapped_column(default="", deferred=True, deferred_group="told")
     """The tail of the log, at most 16 KiB."""
+    curve: Mapped[list[Json]] = mapped_column(
+        default=list, deferred=True, deferred_group="told"
+    )
+    """How a training goes: points of loss and Dice, at most 400."""
     error: Mapped[str | None]
     result: Mapped[Json] = mapped_column(default=dict)
 

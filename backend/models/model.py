@@ -92,7 +92,7 @@ class ModelVersion(Row):
 
 
 class Evaluation(Base):
-    """Pooled pixel counts of one version, split and label."""
+    """Pooled pixel counts of one version, split and label, and 95 % intervals."""
 
     __tablename__ = "evaluations"
 
@@ -107,6 +107,12 @@ class Evaluation(Base):
     tiles: Mapped[int]
     """Tiles of the split that hold the label."""
     average_precision: Mapped[float | None]
+    dice_low: Mapped[float | None]
+    dice_high: Mapped[float | None]
+    recall_low: Mapped[float | None]
+    recall_high: Mapped[float | None]
+    by_annotation: Mapped[Json | None] = mapped_column(deferred=True)
+    """{annotation id: [tp, fp, fn]} of every tile that was measured."""
 
 
 class Prediction(Row):

@@ -247,10 +247,7 @@ def rank(
         raise ValueError(f"cannot rank {query_size=} {reserve=} {spent=}")
     if not np.isfinite([need.weight for need in needs]).all():
         raise ValueError("the weight of a class is not a number")
-    # The order that hashing gives breaks every tie later on, and makes sums and
-    # draws independent of the order in which tiles were listed.
-    order = np.lexsort((np.array(pool.keys), draws(seed, "order", pool.keys)))
-    order = order[~pool.excluded[order]]
+    order = _order(pool, seed)
     scene = Scene(pool.take(order), tuple(needs), seed, spent)
     fallback = _random(scene, 0)
     free = np.ones(len(order), bool)
@@ -273,6 +270,34 @@ def rank(
                 )
             )
     return ranked
+
+
+def scores(
+    strategy: str,
+    pool: Pool,
+    query_size: int,
+    seed: int,
+    needs: Sequence[ClassNeed] = (),
+    spent: float = 0.0,
+) -> dict[str, F8]:
+    """Return what each criterion of `rank`'s first batch gives the tiles it may choose.
+
+    By the criterion's name; the tiles are in an order of chance.
+    """
+    scene = Scene(pool.take(_order(pool, seed)), tuple(needs), seed, spent)
+    criteria = STRATEGIES[strategy](scene, query_size, 0)
+    return {c.name: c.score[np.isfinite(c.score)] for c in criteria}
+
+
+def _order(pool: Pool, seed: int) -> NDArray[np.intp]:
+    """Return the tiles that may be ranked, in an order that chance alone decides.
+
+    It breaks every tie later on, and makes sums and draws independent of the order in
+    which tiles were listed.
+    """
+    order = np.lexsort((np.array(pool.keys), draws(seed, "order", pool.keys)))
+    allowed: NDArray[np.intp] = order[~pool.excluded[order]]
+    return allowed
 
 
 def _random(scene: Scene, quota: int) -> Criterion:

@@ -89,13 +89,14 @@ class SweptImage:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Pooled counts of one label in one split."""
+    """Pooled counts of one label in one split, and those of each annotation."""
 
     split: Split
     value: int
     counts: Counts
     tiles: int
     average_precision: float | None
+    by_annotation: Mapping[uuid.UUID, Counts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,10 @@ class ScoreWork:
     images: tuple[PoolImage, ...]
     excluded: frozenset[uuid.UUID]
     validation: tuple[Measured, ...] = ()
+
+
+HISTOGRAMS = "histograms.json"
+"""File among a Query's stored scores: a list of backend.ranker.Histogram."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,20 @@ class RoundView(View):
     state: ModelState
     segmenter: str
     quality: Quality
+    schedule: str | None = Field(description="quick or full; null before it was known.")
+    steps: int | None = Field(
+        description="Optimiser steps of its first network; null until it is trained, "
+        "and for a forest."
+    )
     tiles: int = Field(description="Annotated tiles it learnt from.")
+    pixels: int = Field(description="Pixels of those tiles, unknown ones included.")
     active_seconds: float | None = Field(
         description="People's time on those tiles; null if none was measured."
     )
     timed_tiles: int = Field(description="Tiles whose time was measured.")
-    training_seconds: float | None
+    training_seconds: float | None = Field(
+        description="The machine's time; null until it is trained."
+    )
     created_at: dt.datetime
     promoted_at: dt.datetime | None
 

@@ -48,6 +48,17 @@ class Figures(View):
     precision: float | None
     recall: float | None
     ap: float | None = Field(description="Average precision of the probabilities.")
+    dice_low: float | None = Field(
+        description="Lower end of Dice's 95 % interval from 1000 resamples of the "
+        "measured tiles: it covers which tiles were measured, not what another "
+        "training would give. Null for the mean, where fewer than two tiles hold the "
+        "label, and in rounds measured before intervals were kept."
+    )
+    dice_high: float | None = Field(description="Its upper end.")
+    recall_low: float | None = Field(
+        description="Lower end of the recall's 95 % interval, likewise."
+    )
+    recall_high: float | None = Field(description="Its upper end.")
 
 
 Quality = dict[Split, dict[str, Figures]]

@@ -2,9 +2,10 @@
 
 from sqlalchemy.orm import Session
 
+from backend.domain.metrics import intervals
 from backend.domain.states import JobKind, Promotion, Split
 from backend.models import Evaluation, Job, ModelVersion, Project
-from backend.schemas.loop import SweepResult, SweepWork
+from backend.schemas.loop import Measured, SweepResult, SweepWork
 from backend.services import annotations, artifacts, jobs, models, predictions
 
 MEASURED = (Split.VALIDATION, Split.TEST)
@@ -34,20 +35,30 @@ def conclude(session: Session, job: Job, result: SweepResult) -> None:
     """Keep the counts and the sweeps, then promote if the project wants it so."""
     version = jobs.version_of(session, job)
     predictions.keep(session, version, result)
-    session.add_all(
-        Evaluation(
-            model_version_id=version.id,
-            split=measured.split,
-            value=measured.value,
-            tp=measured.counts.tp,
-            fp=measured.counts.fp,
-            fn=measured.counts.fn,
-            tiles=measured.tiles,
-            average_precision=measured.average_precision,
-        )
-        for measured in result.measured
-    )
+    session.add_all(_row(version, measured) for measured in result.measured)
     session.flush()
     project = session.get_one(Project, version.project_id)
     if project.promotion is Promotion.AUTOMATIC:
         models.promote_if_better_kind(session, project, version)
+
+
+def _row(version: ModelVersion, measured: Measured) -> Evaluation:
+    # in one order and from one seed, the kept counts give the same interval again
+    tiles = sorted(measured.by_annotation.items())
+    found = intervals((counts for _, counts in tiles), seed=version.id.int)
+    dice, recall = found or ((None, None), (None, None))
+    return Evaluation(
+        model_version_id=version.id,
+        split=measured.split,
+        value=measured.value,
+        tp=measured.counts.tp,
+        fp=measured.counts.fp,
+        fn=measured.counts.fn,
+        tiles=measured.tiles,
+        average_precision=measured.average_precision,
+        dice_low=dice[0],
+        dice_high=dice[1],
+        recall_low=recall[0],
+        recall_high=recall[1],
+        by_annotation={str(id): [c.tp, c.fp, c.fn] for id, c in tiles},
+    )

@@ -52,12 +52,16 @@ class LostFence(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What a running job says of itself; `log` is the whole tail, at most 16 KiB."""
+    """What a running job says of itself; `log` is the whole tail, at most 16 KiB.
+
+    `curve` is the whole curve, or None if it is as it was told before.
+    """
 
     message: str
     fraction: float | None
     log: str
     progress: dict[str, object] = field(default_factory=dict)
+    curve: list[dict[str, object]] | None = None
 
 
 def enqueue(
@@ -216,6 +220,8 @@ def heartbeat(
             "log": news.log,
             "progress_at": func.now(),
         }
+        if news.curve is not None:
+            values["curve"] = news.curve
     row = session.execute(
         update(Job)
         .where(Job.id == id, Job.fence == fence, Job.state == JobState.RUNNING)

@@ -28,6 +28,7 @@ from backend.models import (
     ModelVersion,
     Project,
     Task,
+    Tile,
     TrainingSetItem,
 )
 
@@ -182,6 +183,7 @@ class Effort(TypedDict):
     """What one version's TrainingSet cost people."""
 
     tiles: int
+    pixels: int
     active_seconds: float | None
     timed_tiles: int
 
@@ -192,6 +194,7 @@ def rounds(session: Session, project: Project) -> list[tuple[ModelVersion, Effor
         select(
             ModelVersion,
             func.count(TrainingSetItem.annotation_id),
+            func.coalesce(func.sum(Tile.h * Tile.w), 0),
             func.sum(Annotation.active_seconds),
             func.count(Annotation.active_seconds),
         )
@@ -200,13 +203,19 @@ def rounds(session: Session, project: Project) -> list[tuple[ModelVersion, Effor
             TrainingSetItem.training_set_id == ModelVersion.training_set_id,
         )
         .outerjoin(Annotation, Annotation.id == TrainingSetItem.annotation_id)
+        .outerjoin(Tile, Tile.id == TrainingSetItem.tile_id)
         .where(ModelVersion.project_id == project.id)
         .group_by(ModelVersion.id)
         .order_by(ModelVersion.ordinal)
     )
     return [
-        (version, Effort(tiles=tiles, active_seconds=seconds, timed_tiles=timed))
-        for version, tiles, seconds, timed in rows
+        (
+            version,
+            Effort(
+                tiles=tiles, pixels=pixels, active_seconds=seconds, timed_tiles=timed
+            ),
+        )
+        for version, tiles, pixels, seconds, timed in rows
     ]
 
 

@@ -192,6 +192,49 @@ def consider(
     return job
 
 
+class Forecast(NamedTuple):
+    """When a policy fires next, as far as can be told.
+
+    `new` counts the annotations it has not trained on, `left` how many more fire it,
+    0 if it is due; `at` is cron's next time, or the one that is due, in the project's
+    zone. None where it has no such trigger.
+    """
+
+    new: int
+    left: int | None
+    at: dt.datetime | None
+    put_off: bool
+
+
+def forecast(
+    session: Session, project: Project, policy: Policy, at: dt.datetime
+) -> Forecast:
+    """Say when a policy will fire, seen at this time."""
+    local = at.astimezone(zoneinfo.ZoneInfo(project.time_zone))
+    new, since = _new_annotations(session, project, policy.schedule)
+    due: dt.datetime | None = None
+    if policy.cron is not None:
+        window = _cron_window(policy, local)
+        due = (
+            window.at if window else croniter(policy.cron, local).get_next(dt.datetime)
+        )
+    left: int | None = None
+    if policy.every_annotations is not None:
+        counted = _count_window(policy, new, since)
+        if counted is not None and not _has_fired(session, policy, counted):
+            left = 0
+        else:
+            left = policy.every_annotations - new % policy.every_annotations
+    return Forecast(new, left, due, _put_off(session, policy, local))
+
+
+def _has_fired(session: Session, policy: Policy, window: Window) -> bool:
+    fired = select(PolicyFiring.id).where(
+        PolicyFiring.policy_id == policy.id, PolicyFiring.window == window.name
+    )
+    return session.scalar(fired) is not None
+
+
 def _train(
     session: Session, project: Project, schedule: Schedule, fresh: int
 ) -> tuple[Job | None, str]:

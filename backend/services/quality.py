@@ -11,6 +11,9 @@ from backend.domain.metrics import Counts, mean
 from backend.domain.states import Split
 from backend.models import Evaluation, Project
 
+ENDS = ("dice_low", "dice_high", "recall_low", "recall_high")
+"""Columns of the intervals."""
+
 
 def of_version(
     session: Session, version_id: uuid.UUID, split: Split
@@ -51,9 +54,9 @@ def counts(row: Evaluation) -> Counts:
 def scores(
     project: Project, rows: Sequence[Evaluation]
 ) -> dict[str, dict[str, float | None]]:
-    """Return {label name: {dice, iou, f1, precision, recall, ap}} and their "mean".
+    """Return {label name: the figures of schemas.model.Figures} and their "mean".
 
-    0..1; None where undefined.
+    0..1; None where undefined, and for the ends of the mean's intervals.
     """
     names = {label.value: label.name for label in project.labels}
     table: dict[str, dict[str, float | None]] = {}
@@ -66,10 +69,15 @@ def scores(
             "precision": pooled.precision,
             "recall": pooled.recall,
             "ap": row.average_precision,
+            **{end: getattr(row, end) for end in ENDS},
         }
     if table:
+        rows_of_labels = list(table.values())
         table["mean"] = {
-            figure: mean(scores[figure] for scores in list(table.values()))
-            for figure in ("dice", "iou", "f1", "precision", "recall", "ap")
+            **{
+                figure: mean(scores[figure] for scores in rows_of_labels)
+                for figure in ("dice", "iou", "f1", "precision", "recall", "ap")
+            },
+            **dict.fromkeys(ENDS),
         }
     return table

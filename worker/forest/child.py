@@ -185,7 +185,7 @@ def _refuse_hopeless(targets: list[NDArray[np.uint8]], names: dict[int, str]) ->
 def _metrics(
     counts: dict[int, Counts], names: dict[int, str], of: str
 ) -> dict[str, float | None]:
-    return {f"{of} Dice {name}": counts[value].dice for value, name in names.items()}
+    return {f"{of}_dice/{name}": counts[value].dice for value, name in names.items()}
 
 
 def _features(

@@ -1,5 +1,6 @@
 """Evaluate: the candidate's sweeps against what people painted, pooled per split."""
 
+import uuid
 from collections import defaultdict
 
 import numpy as np
@@ -33,15 +34,15 @@ def run(
 
 
 class _Tally:
-    """Adds up counts and histograms per split and label."""
+    """Gathers counts and histograms per split and label."""
 
     def __init__(self, work: SweepWork) -> None:
         self._values = work.schema.values
         self._truth: dict[str, list[AnnotatedTile]] = defaultdict(list)
         for tile in work.truth:
             self._truth[str(tile.image_id)].append(tile)
-        self._counts: dict[tuple[Split, int], Counts] = defaultdict(Counts)
-        self._tiles: dict[tuple[Split, int], int] = defaultdict(int)
+        self._counts: dict[tuple[Split, int], dict[uuid.UUID, Counts]]
+        self._counts = defaultdict(dict)
         self._histograms: dict[tuple[Split, int], tuple[Histogram, Histogram]] = {}
 
     def look(self, image_id: str, sweep: Sweep) -> None:
@@ -57,8 +58,7 @@ class _Tally:
             counts = confusion(truth, decided, self._values, tile.complete_for)
             for value in self._values:
                 key = tile.split, value
-                self._counts[key] += counts[value]
-                self._tiles[key] += int(counts[value].truth > 0)
+                self._counts[key][tile.annotation_id] = counts[value]
                 probability = (
                     np.ascontiguousarray(probabilities[planes[value]][tile.box.slices])
                     if value in planes
@@ -76,9 +76,12 @@ class _Tally:
             Measured(
                 split=split,
                 value=value,
-                counts=counts,
-                tiles=self._tiles[split, value],
+                counts=sum(counts.values(), Counts()),
+                tiles=sum(tile.truth > 0 for tile in counts.values()),
                 average_precision=average_precision(*self._histograms[split, value]),
+                by_annotation=counts,
             )
-            for (split, value), counts in sorted(self._counts.items())
+            for (split, value), counts in sorted(
+                self._counts.items(), key=lambda item: item[0]
+            )
         )

@@ -1,11 +1,14 @@
 """Score: the ranker reads nothing but tile statistics and puts the pool in order."""
 
+import json
+from dataclasses import asdict
+
 import numpy as np
 
 from backend import ranker
 from backend.domain.errors import Conflict
 from backend.ranker import Pool, TileStatistics, class_needs, rank
-from backend.schemas.loop import RankedTile, ScoreResult, ScoreWork
+from backend.schemas.loop import HISTOGRAMS, RankedTile, ScoreResult, ScoreWork
 from backend.schemas.stored import StoredTree
 from backend.storage import ArtifactStore, job_prefix
 from worker.desk import Desk
@@ -40,19 +43,16 @@ def run(
         row.value: ranker.Measured(row.counts.recall, row.counts.dice, row.tiles)
         for row in work.validation
     }
-    ranked = rank(
-        work.strategy,
-        pool,
-        work.query_size,
-        work.reserve,
-        work.seed,
-        class_needs(work.schema, measured),
-    )
+    needs = class_needs(work.schema, measured)
+    ranked = rank(work.strategy, pool, work.query_size, work.reserve, work.seed, needs)
+    scores = ranker.scores(work.strategy, pool, work.query_size, work.seed, needs)
+    spread = ranker.histograms(scores, ranked)
     folder = desk.scratch / "scores"
     folder.mkdir()
     statistics.save(folder / "tiles.npz")
     np.save(folder / "keys.npy", np.array(pool.keys))
     np.save(folder / "excluded.npy", pool.excluded)
+    (folder / HISTOGRAMS).write_text(json.dumps([asdict(part) for part in spread]))
     prefix = f"{job_prefix(work.job_id, work.fence)}/scores"
     return ScoreResult(
         head=tuple(
