@@ -26,6 +26,7 @@ from backend.api import (
     projects,
     queries,
     tasks,
+    uploads,
 )
 from backend.api.idempotency import Replay, replay
 from backend.broker import celery_app, doorbell
@@ -54,6 +55,8 @@ ROUTERS = (
     people.sessions,
     images.router,
     images.streams,
+    uploads.router,
+    uploads.streams,
     imports.router,
     tasks.router,
     annotations.router,

@@ -26,6 +26,16 @@ def upload_key(project_id: uuid.UUID) -> str:
     return f"originals/{project_id}/{uuid.uuid4()}"
 
 
+def parts_prefix(upload_id: uuid.UUID) -> str:
+    """Prefix of the parts of an upload in pieces."""
+    return f"uploads/{upload_id}"
+
+
+def part_key(upload_id: uuid.UUID, offset: int) -> str:
+    """Key of a fresh part: two that begin at the same byte are two blobs."""
+    return f"{parts_prefix(upload_id)}/{offset}-{uuid.uuid4()}"
+
+
 def job_prefix(job_id: uuid.UUID, fence: int) -> str:
     """Prefix that only one attempt of one job writes under."""
     return f"jobs/{job_id}/{fence}"
@@ -155,4 +165,9 @@ class ArtifactStore:
     def delete_tree(self, prefix: str) -> None:
         """Delete everything below a prefix."""
         for batch in obstore.list(self.root, prefix=prefix):
-            obstore.delete(self.root, [entry["path"] for entry in batch])
+            paths = [entry["path"] for entry in batch]
+            try:
+                obstore.delete(self.root, paths)
+            except FileNotFoundError:  # somebody deletes one of them at this moment
+                for path in paths:
+                    self.delete(path)

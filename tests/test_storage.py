@@ -242,6 +242,35 @@ def settings(database_url: str, valkey_url: str, tmp_path: Path, url: str) -> Se
     )
 
 
+def test_an_upload_in_pieces(
+    app: FastAPI, admin: TestClient, project: str, store: ArtifactStore
+) -> None:
+    data = content(CHUNK + 4321)
+    tus = {"Tus-Resumable": "1.0.0"}
+    begun = admin.post(
+        f"projects/{project}/uploads",
+        headers={
+            **tus,
+            "Upload-Length": str(len(data)),
+            "Upload-Metadata": "name YS50aWY=",
+        },
+    )
+    assert begun.status_code == 201, begun.text
+    path = f"uploads/{begun.json()['id']}"
+    kind = {"Content-Type": "application/offset+octet-stream"}
+    for start, end in ((0, CHUNK), (CHUNK, CHUNK + 1), (CHUNK + 1, len(data))):
+        place = {"Upload-Offset": str(start)}
+        answer = admin.patch(
+            path, content=data[start:end], headers={**tus, **kind, **place}
+        )
+        assert answer.status_code == 204, answer.text
+    [key] = keys(store)
+    assert key.startswith("originals/")
+    assert store.get_bytes(key) == data
+    image = admin.get(path).json()["image_id"]
+    assert admin.get(f"images/{image}").json()["bytes"] == len(data)
+
+
 def test_an_image_from_upload_to_erasure(
     app: FastAPI, admin: TestClient, project: str, store: ArtifactStore
 ) -> None:

@@ -76,8 +76,24 @@ async def upload_image(
     project_id = await run_in_threadpool(_may_upload, database, principal, project)
     upload = await run_in_threadpool(store.receive, upload_key(project_id))
     try:
-        await _receive(request, upload, settings.max_upload_bytes)
-        _check_bytes(upload, about.sha256)
+        limit = settings.max_upload_bytes
+        is_whole = await receive(
+            request,
+            upload,
+            limit,
+            TooLarge(
+                f"The file is larger than the {limit} bytes allowed here: cut it into "
+                "parts, or ask for a higher CISTERNA_MAX_UPLOAD_BYTES.",
+                field="file",
+            ),
+        )
+        if not is_whole:
+            raise Invalid(
+                "The connection closed before the whole file had arrived: upload it "
+                "again.",
+                field="file",
+            )
+        check_bytes(upload, about.sha256)
         image, is_new = await run_in_threadpool(
             partial(
                 _add,
@@ -115,16 +131,18 @@ def _may_upload(database: Database, principal: Principal, key: str) -> uuid.UUID
         return access.project(session, principal, key, Role.MANAGER).id
 
 
-async def _receive(request: Request, upload: Upload, limit: int) -> None:
-    """Move the body into the store, in blocks, outside the event loop."""
-    too_large = TooLarge(
-        f"The file is larger than the {limit} bytes allowed here: cut it into parts, "
-        "or ask for a higher CISTERNA_MAX_UPLOAD_BYTES.",
-        field="file",
-    )
+async def receive(
+    request: Request, upload: Upload, limit: int, too_large: TooLarge
+) -> bool:
+    """Move the body into the store, in blocks, outside the event loop.
+
+    False if the connection broke; what had arrived is written. Raises `too_large` if
+    there are more than `limit` bytes.
+    """
     stated = request.headers.get("content-length", "")
     if stated.isdigit() and int(stated) > limit:
         raise too_large
+    is_whole = True
     pending = bytearray()
     try:
         async for block in request.stream():
@@ -135,15 +153,14 @@ async def _receive(request: Request, upload: Upload, limit: int) -> None:
                 await run_in_threadpool(upload.write, bytes(pending))
                 pending.clear()
     except ClientDisconnect:
-        raise Invalid(
-            "The connection closed before the whole file had arrived: upload it again.",
-            field="file",
-        ) from None
+        is_whole = False
     if pending:
         await run_in_threadpool(upload.write, bytes(pending))
+    return is_whole
 
 
-def _check_bytes(upload: Upload, stated: str | None) -> None:
+def check_bytes(upload: Upload, stated: str | None) -> None:
+    """Raise Invalid if nothing arrived, or other bytes than stated."""
     if upload.bytes == 0:
         raise Invalid("The file is empty: export it again.", field="file")
     if stated is not None and stated.lower() != upload.sha256:

@@ -13,6 +13,7 @@ from backend.models.model import (
 )
 from backend.models.project import Label, Project
 from backend.models.task import Annotation, Draft, Query, QueryTile, Task, TaskHolder
+from backend.models.upload import ResumableUpload
 from backend.models.user import (
     AuditEntry,
     IdempotencyKey,
@@ -44,6 +45,7 @@ __all__ = [
     "Project",
     "Query",
     "QueryTile",
+    "ResumableUpload",
     "Session",
     "Task",
     "TaskHolder",

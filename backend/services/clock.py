@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from backend.db import Database
-from backend.services import artifacts, jobs, policies, predictions, tasks
+from backend.services import artifacts, jobs, policies, predictions, tasks, uploads
 from backend.storage import ArtifactStore
 
 logger = logging.getLogger(__name__)
@@ -31,9 +31,13 @@ def tick(database: Database) -> None:
 
 
 def collect(database: Database, store: ArtifactStore) -> None:
-    """Give up predictions nobody can go back to, then erase what nothing refers to."""
+    """Give up predictions nobody can go back to, then erase what nothing refers to.
+
+    Uploads nobody went on with go too.
+    """
     _part(database, "predictions", predictions.collect)
     _part(database, "artifacts", partial(artifacts.erase, store=store))
+    _part(database, "uploads", partial(uploads.erase, store=store))
 
 
 def _part(database: Database, name: str, work: Callable[[Session], T]) -> T | None:
