@@ -1,18 +1,28 @@
 """The client: retries that do nothing twice, errors of one line, uploads, masks."""
 
+import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from live_fixtures import Live
 from PIL import Image as Picture
 
-from backend.client import ApiError, Cisterna, ClientError, JobFailed, ServerAway
+from backend.client import (
+    ApiError,
+    Cisterna,
+    ClientError,
+    JobFailed,
+    ServerAway,
+    pieces,
+)
 from backend.client import transport as transport_module
 from backend.domain.states import JobState, Split
 from backend.schemas.person import NewToken, TokenView
@@ -183,6 +193,55 @@ def test_uploads_stream_hash_and_are_safe_to_repeat(
     with pytest.raises(ApiError) as refused:
         images.upload(slug, file, name="the same under another name")
     assert refused.value.status == 409
+
+
+def test_a_large_file_survives_broken_connections(
+    live: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "PIECE", 3000)
+    file, slug = tmp_path / "large.png", live.project()
+    file.write_bytes(noise := np.random.default_rng(1).bytes(10_000))
+    http = live.service.images._transport._http
+    request, lost = http.request, iter(["request", None, "answer", None, "request"])
+
+    def breaking(method: str, path: str, **rest: Any) -> httpx.Response:
+        fault = next(lost, None) if method == "PATCH" else None
+        if fault == "request":
+            raise httpx.ReadError("broken")
+        answer = request(method, path, **rest)
+        if fault == "answer":
+            raise httpx.ReadError("broken")
+        return answer
+
+    monkeypatch.setattr(http, "request", breaking)
+    seen: list[tuple[int, int]] = []
+    image = live.service.images.upload(
+        slug, file, pixel_nm=4.6, on_progress=lambda *now: seen.append(now)
+    )
+    assert image.sha256 == hashlib.sha256(noise).hexdigest()
+    assert (image.name, image.pixel_nm) == ("large.png", 4.6)
+    assert [sent for sent, _ in seen] == [0, 3000, 6000, 9000, 9000, 10_000]
+
+
+def test_a_large_file_is_given_up_in_the_end(
+    live: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "PIECE", 3000)
+    file, slug = tmp_path / "large.png", live.project()
+    file.write_bytes(bytes(10_000))
+    http = live.service.images._transport._http
+    request, tries = http.request, list[str]()
+
+    def breaking(method: str, path: str, **rest: Any) -> httpx.Response:
+        if method != "PATCH":
+            return request(method, path, **rest)
+        tries.append(path)
+        raise httpx.ReadError("broken")
+
+    monkeypatch.setattr(http, "request", breaking)
+    with pytest.raises(ServerAway, match="broken"):
+        live.service.images.upload(slug, file)
+    assert len(tries) == pieces.TRIES
 
 
 def test_masks_go_there_and_back(

@@ -11,6 +11,7 @@ import httpx
 import numpy as np
 import numpy.typing as npt
 
+from backend.client import pieces
 from backend.client.errors import ClientError
 from backend.client.transport import Transport
 from backend.domain.states import ImageState, Split
@@ -43,8 +44,9 @@ class Images:
     ) -> ImageView:
         """Upload a PNG or TIFF file; it is decoded in the background.
 
-        The file is read twice, to hash and to send it, and never held in memory. The
-        same bytes under the same name again give the image there is.
+        The file is read twice, to hash and to send it, and never held in memory; a
+        large one goes in pieces, of which a broken connection costs one. The same bytes
+        under the same name again give the image there is.
         """
         about = NewImage(
             name=name or file.name,
@@ -54,6 +56,10 @@ class Images:
             split=split,
             sha256=sha256(file),
         )
+        if file.stat().st_size > pieces.PIECE:
+            return self.get(
+                pieces.send(self._transport, project, file, about, on_progress)
+            )
         answer = self._transport.request(
             "POST",
             f"projects/{project}/images",
