@@ -1,6 +1,8 @@
 # make demo       set everything up and run the whole loop on a synthetic liver project
 # make test       set everything up and run all checks and tests
 # make up         serve on this machine, without demo data
+# make page       build the page, where its sources changed
+# make openapi    write the API's description anew, from which the page has its types
 # make loop-real  the loop on real images: over an hour of two cores; goes on where it was
 #
 # Measured on real images, and written to docs/results:
@@ -14,11 +16,13 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: setup check test demo up loop-real clean
+PAGE := $(PY) hatch_build.py
+
+.PHONY: setup page openapi check test demo up loop-real clean
 .PHONY: bench-inference bench-memory bench-step bench-sweep-floor
 .PHONY: bench-round bench-curve forgetting
 
-setup: $(VENV)/.ready
+setup: $(VENV)/.ready page
 
 $(VENV)/.ready: pyproject.toml
 	python3 -m venv $(VENV)
@@ -26,11 +30,19 @@ $(VENV)/.ready: pyproject.toml
 	$(PY) -m pip install --quiet --editable '.[worker,dev]'
 	touch $@
 
+page: $(VENV)/.ready
+	$(PAGE)
+
+openapi: $(VENV)/.ready
+	$(PY) -m backend.app > frontend/openapi.new
+	mv frontend/openapi.new frontend/openapi.json
+
 check: setup
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	$(PAGE) run check
 
 test: check
 	$(VENV)/bin/pytest
@@ -66,4 +78,4 @@ forgetting: setup
 	$(PY) -m bench.forgetting
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) frontend/node_modules backend/ui .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,13 +1,19 @@
-"""create_app(settings): the one constructor of the HTTP service."""
+"""create_app(settings): the one constructor of the HTTP service.
 
+`python -m backend.app` prints its OpenAPI document; `make openapi` keeps that.
+"""
+
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from fastapi import FastAPI
+from pydantic import SecretStr
 
 from backend.api import (
     annotations,
-    browser,
     comments,
     document,
     events,
@@ -19,6 +25,7 @@ from backend.api import (
     metrics,
     models,
     packages,
+    page,
     people,
     policies,
     predictions,
@@ -27,6 +34,7 @@ from backend.api import (
     queries,
     tasks,
     uploads,
+    viewer,
 )
 from backend.api.idempotency import Replay, replay
 from backend.broker import celery_app, doorbell
@@ -40,6 +48,8 @@ PUBLIC = frozenset(
         "/",
         "/docs",
         "/docs/{file}",
+        "/assets/{file}",
+        "/favicon.svg",
         "/healthz",
         "/readyz",
         "/metrics",
@@ -106,6 +116,7 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
+        generate_unique_id_function=document.operation_id,
     )
     app.state.settings = settings
     app.state.database = database
@@ -119,10 +130,26 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(metrics.scrape)
     metrics.install(app, database)
     document.install(app)
-    app.include_router(browser.router)
+    app.include_router(viewer.router)
+    page.install(app)
     return app
 
 
 def from_environment() -> FastAPI:
     """Factory for uvicorn: the settings come from the environment."""
     return create_app(Settings())
+
+
+def detached(data_dir: Path) -> FastAPI:
+    """Return the service without servers: enough for its pages and its document."""
+    nowhere = Settings(
+        database_url=SecretStr("postgresql+psycopg://"),
+        broker_url=SecretStr("redis://"),
+        data_dir=data_dir,
+    )
+    return create_app(nowhere)
+
+
+if __name__ == "__main__":
+    with TemporaryDirectory() as directory:
+        sys.stdout.write(document.text(detached(Path(directory))))

@@ -1,5 +1,7 @@
-"""The OpenAPI document: an example for each body, and no answer that breaks it."""
+"""The OpenAPI document: kept in step, an example for each body, no answer breaks it."""
 
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -12,8 +14,14 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from backend.api import document
+from backend.app import detached
 from backend.settings import Settings
 
+KEPT = Path(__file__).parents[1] / "frontend" / "openapi.json"
+schemathesis.serializer.alias(
+    "application/offset+octet-stream", "application/octet-stream"
+)
 EXAMPLES = 10
 CHECKS = [
     not_a_server_error,
@@ -21,6 +29,22 @@ CHECKS = [
     content_type_conformance,
     response_schema_conformance,
 ]
+
+
+def test_the_page_is_built_from_the_present_document(tmp_path: Path) -> None:
+    # compared as a whole: a diff of so many lines would take minutes
+    same = KEPT.read_text() == document.text(detached(tmp_path))
+    assert same, "frontend/openapi.json is out of date: run `make openapi`, commit it."
+
+
+def test_operations_have_names_of_their_own(tmp_path: Path) -> None:
+    names = Counter(
+        operation["operationId"]
+        for operations in detached(tmp_path).openapi()["paths"].values()
+        for operation in operations.values()
+    )
+    assert [name for name, count in names.items() if count > 1] == []
+    assert {"images-upload_image", "people-open_session"} <= names.keys()
 
 
 def test_every_body_has_an_example(app: FastAPI) -> None:

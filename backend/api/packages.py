@@ -47,7 +47,7 @@ def package(
     response_class=StreamingResponse,
     responses={200: {"content": {"application/octet-stream": {}}}},
 )
-def download(
+def download_package(
     job: uuid.UUID,
     principal: StreamPrincipalDep,
     database: DatabaseDep,
