@@ -1,0 +1,88 @@
+/** The labels over the picture, as the overlay settings want them. */
+import { lut, paintOverlay, PATTERN, rgba, withAlpha } from "../../../raster/colours";
+import { DIFFERENCE, difference } from "../../../raster/compare";
+import type { Raster, Rect } from "../../../raster/types";
+import { UNKNOWN } from "../../../raster/types";
+import { hidden, overlay, shownLabels } from "../../settings";
+import type { Workbench } from "../../workbench";
+import type { Layer } from "./layer";
+
+/** What the colours of the difference mean; for a legend. */
+export const DIFFERENCE_COLOURS = [
+  { value: DIFFERENCE.onlyA, colour: "#56b4e9", name: "only mine" },
+  { value: DIFFERENCE.onlyB, colour: "#e69f00", name: "only the pre-label" },
+  { value: DIFFERENCE.other, colour: "#cc79a7", name: "another label" },
+  { value: DIFFERENCE.unknown, colour: "#d0d0d0", name: "unknown in one" },
+] as const;
+
+/** Everything the settings say about drawing; made anew when one of them changes. */
+export interface LabelStyle {
+  readonly source: "mine" | "prelabel" | "difference";
+  readonly mode: "fill" | "contour" | "both";
+  readonly lut: Uint32Array;
+  readonly edge: Uint32Array;
+  readonly patterns: Uint8Array;
+}
+
+/** The style the settings ask for now; to be called where signals are followed. */
+export function labelStyle(bench: Workbench): LabelStyle {
+  const { opacity, mode, patterns } = overlay.value;
+  const source = bench.sheet.prelabel === null ? "mine" : shownLabels.value;
+  const concealed = hidden.value;
+  const labels = bench.sheet.project.labels;
+  const swatches =
+    source === "difference"
+      ? DIFFERENCE_COLOURS
+      : labels.map(({ value, colour }) => ({ value, colour, hidden: concealed.has(value) }));
+  const table = lut(swatches, opacity);
+  if (source !== "difference" && concealed.has(UNKNOWN)) table[UNKNOWN] = 0;
+  const kinds = new Uint8Array(256);
+  if (source !== "difference") kinds[UNKNOWN] = PATTERN.rising;
+  if (patterns && source !== "difference") {
+    // "rising" stays with unknown alone
+    const cycle = [PATTERN.plain, PATTERN.falling, PATTERN.dots, PATTERN.bars];
+    labels.forEach(({ value }, index) => (kinds[value] = cycle[index % cycle.length]));
+  }
+  const edge = table.map((pixel) => (pixel === 0 ? 0 : withAlpha(pixel, 255)));
+  return { source, mode, lut: table, edge, patterns: kinds };
+}
+
+/** Draw the labels of `rect` anew. */
+export function paintLabels(layer: Layer, bench: Workbench, rect: Rect, style: LabelStyle): void {
+  const { raster, sheet } = bench;
+  const prelabel = sheet.prelabel;
+  const source = sourceOf(raster, prelabel, style);
+  layer.put(rect, (pixels) => {
+    paintOverlay(source, rect, style.lut, style.mode, pixels, style);
+    if (style.source === "mine" && style.mode !== "fill" && prelabel) {
+      dash(pixels, rect, raster, prelabel, style);
+    }
+  });
+}
+
+function sourceOf(raster: Raster, prelabel: Raster | null, { source }: LabelStyle): Raster {
+  if (source === "mine" || prelabel === null) return raster;
+  if (source === "prelabel") return prelabel;
+  return { ...raster, data: difference(raster.data, prelabel.data) };
+}
+
+/** Gaps in the contour where a label is still the one the model suggested. */
+function dash(
+  pixels: Uint32Array,
+  rect: Rect,
+  raster: Raster,
+  prelabel: Raster,
+  style: LabelStyle,
+): void {
+  const gap = style.mode === "both" ? style.lut : clear;
+  for (let row = 0, o = 0; row < rect.h; row++) {
+    const y = rect.y + row;
+    for (let x = rect.x, i = y * raster.width + x; x < rect.x + rect.w; x++, i++, o++) {
+      const value = raster.data[i];
+      if (value === 0 || ((x + y) & 7) < 4 || value !== prelabel.data[i]) continue;
+      if (pixels[o] === style.edge[value]) pixels[o] = gap[value];
+    }
+  }
+}
+
+const clear = new Uint32Array(256).fill(rgba(0, 0, 0, 0));

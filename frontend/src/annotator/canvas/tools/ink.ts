@@ -1,0 +1,62 @@
+/** The four tools that paint along the pointer. */
+import { computed } from "@preact/signals";
+import { writable } from "../../../raster/apply";
+import { flagsOf } from "../../../raster/rect";
+import { between } from "../../../raster/threshold";
+import { guard, locked, paintValue, threshold } from "../../settings";
+import type { Workbench } from "../../workbench";
+import { shownGrey } from "../shown";
+import { type Ink, strokeTool } from "./stroke";
+import type { Tool } from "./tool";
+
+/** "Only background" says nothing about erasing: only there everything but locked labels goes. */
+export const erasable = computed(() =>
+  writable(guard.value.mode === "background" ? { mode: "all" } : guard.value, locked.value),
+);
+
+const erasing = (): readonly Ink[] => [{ value: 0, writable: erasable.peek() }];
+
+/** Paints the chosen label. */
+export function brushTool(bench: Workbench): Tool {
+  return strokeTool(bench, "Drag to paint. Hold Alt to erase. Shift+click picks a label.", (spot) =>
+    spot.erase ? erasing() : [{ value: paintValue.peek(), writable: bench.writable.peek() }],
+  );
+}
+
+/** Paints background. */
+export function eraserTool(bench: Workbench): Tool {
+  return strokeTool(bench, "Drag to erase to background.", erasing);
+}
+
+/** Paints the chosen label where the shown grey lies in the range. */
+export function thresholdTool(bench: Workbench): Tool {
+  const grey = shownGrey(bench);
+  const within = computed(() =>
+    between(grey.value.tile, threshold.value.low, threshold.value.high),
+  );
+  return strokeTool(bench, "Drag to paint only pixels within the grey range.", (spot) => {
+    const ink = spot.erase || spot.alt
+      ? { value: 0, writable: erasable.peek() }
+      : { value: paintValue.peek(), writable: bench.writable.peek() };
+    return [{ ...ink, within: within.peek() }];
+  });
+}
+
+/** Paints back what the pre-label says. */
+export function restoreTool(bench: Workbench): Tool {
+  const prelabel = bench.sheet.prelabel;
+  const parts = computed(() => {
+    const values = prelabel === null ? [] : [...new Set(prelabel.data)];
+    return values.map((value) => ({
+      value,
+      within: flagsOf(prelabel?.data ?? new Uint8Array(0), value),
+    }));
+  });
+  const hint =
+    prelabel === null
+      ? "This tile has no pre-label to restore."
+      : "Drag to bring the pre-label back.";
+  return strokeTool(bench, hint, () =>
+    parts.peek().map((part) => ({ ...part, writable: erasable.peek() })),
+  );
+}
