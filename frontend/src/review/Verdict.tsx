@@ -1,0 +1,66 @@
+/** The reviewer's word: accept, mend and accept, or send back. */
+import { useEffect, useState } from "preact/hooks";
+import { Problem } from "../api/client";
+import { complain } from "../shell/toasts";
+import type { Pin } from "./Pins";
+
+/** Sending back needs a word: a comment, or a pin with a text. */
+export function Verdict(props: {
+  pins: readonly Pin[];
+  judge: (accept: boolean, comment: string) => Promise<void>;
+  mend: () => void;
+}) {
+  const [comment, setComment] = useState("");
+  const [busy, setBusy] = useState(false);
+
+  async function say(accept: boolean) {
+    if (busy) return;
+    if (props.pins.some((pin) => pin.text.trim() === "")) {
+      complain(new Problem(0, "A pin has no text: write what is wrong there, or take it away."));
+      return;
+    }
+    if (!accept && comment.trim() === "" && props.pins.length === 0) {
+      complain(new Problem(0, "Say what is to be mended: a comment, or a click on the place."));
+      return;
+    }
+    setBusy(true);
+    await props.judge(accept, comment.trim());
+    setBusy(false);
+  }
+  useEffect(() => {
+    const submit = (event: KeyboardEvent) => {
+      if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+      event.preventDefault();
+      void say(true);
+    };
+    addEventListener("keydown", submit);
+    return () => removeEventListener("keydown", submit);
+  });
+
+  return (
+    <section class="form">
+      <h2>Verdict</h2>
+      <p class="quiet">Click on the painted tile to pin a comment to a pixel.</p>
+      <label>
+        Comment
+        <textarea
+          rows={3}
+          maxLength={2000}
+          value={comment}
+          onInput={(event) => setComment(event.currentTarget.value)}
+        />
+      </label>
+      <p class="row">
+        <button type="button" class="primary" disabled={busy} title="Ctrl+Enter" onClick={() => say(true)}>
+          Accept
+        </button>
+        <button type="button" disabled={busy} onClick={props.mend}>
+          Mend and accept
+        </button>
+        <button type="button" class="danger" disabled={busy} onClick={() => say(false)}>
+          Send back
+        </button>
+      </p>
+    </section>
+  );
+}
