@@ -1,0 +1,75 @@
+/** A project at a glance: tabs, each of them a room of its own. */
+import { useEffect, useMemo } from "preact/hooks";
+import { signal } from "@preact/signals";
+import { api, body, type Project } from "../api/client";
+import { type Change, useChanges, watch } from "../shell/events";
+import { useLoaded } from "../shell/load";
+import { covers, type Me } from "../shell/session";
+import { FailedTraining } from "./FailedTraining";
+import { ImagesTab } from "./images/ImagesTab";
+import { ModelsTab } from "./models/ModelsTab";
+import { OverviewTab } from "./overview/OverviewTab";
+import { PeopleTab } from "./people/PeopleTab";
+import { PoliciesTab } from "./policies/PoliciesTab";
+import { QueueTab } from "./queue/QueueTab";
+import { TrainingTab } from "./training/TrainingTab";
+import "./dashboard.css";
+
+const TABS = [
+  ["overview", "Overview", OverviewTab],
+  ["images", "Images", ImagesTab],
+  ["queue", "Queue", QueueTab],
+  ["training", "Training", TrainingTab],
+  ["models", "Models", ModelsTab],
+  ["policies", "Retraining", PoliciesTab],
+  ["people", "People", PeopleTab],
+] as const;
+
+/** What every tab is given. */
+export interface TabProps {
+  readonly project: Project;
+  readonly me: Me;
+  /** The project's last change; null until there is one. */
+  readonly change: Change | null;
+}
+
+/** The dashboard of a project. */
+export function Dashboard({ slug, tab, me }: { slug: string; tab: string; me: Me }) {
+  const change = useMemo(() => signal<Change | null>(null), [slug]);
+  useEffect(() => watch(slug, (event) => (change.value = event)), [slug]);
+  const loaded = useLoaded(
+    () => body(api.GET("/api/v1/projects/{project}", { params: { path: { project: slug } } })),
+    [slug],
+  );
+  useChanges(change.value, ["project"], loaded.again);
+  const project = loaded.value.value;
+  // who is in the project is the managers' to know
+  const tabs = TABS.filter(([name]) => name !== "people" || covers(me, slug, "manager"));
+  const [, , Tab] = tabs.find(([name]) => name === tab) ?? tabs[0];
+  return (
+    <main id="main" class="page dashboard">
+      {loaded.error.value && <p role="alert">{loaded.error.value.message}</p>}
+      {project && (
+        <>
+          <h1>{project.name}</h1>
+          <FailedTraining project={project} change={change.value} />
+          <nav class="tabs" aria-label="Dashboard">
+            {tabs.map(([name, title]) => (
+              <a
+                key={name}
+                href={`/projects/${slug}/${name}`}
+                aria-current={name === tab ? "page" : undefined}
+              >
+                {title}
+              </a>
+            ))}
+          </nav>
+          <Tab project={project} me={me} change={change.value} />
+          {!covers(me, slug, "manager") && (
+            <p class="quiet">What you may not change here is up to the project&apos;s managers.</p>
+          )}
+        </>
+      )}
+    </main>
+  );
+}

@@ -1,0 +1,103 @@
+/** The test panel: image, ground truth, prediction, errors, tile by tile. */
+import { useState } from "preact/hooks";
+import { api, body, type Model, Problem, type Project, type Schemas } from "../../api/client";
+import { greyOf, maskOf, predictedLabels } from "../../api/pixels";
+import { compareRasters } from "../../raster/compare";
+import type { Grey, Raster } from "../../raster/types";
+import { useLoaded } from "../../shell/load";
+import { Picture } from "../../widgets/Picture";
+import { ERRORS, errors, greyPixels, labelled } from "../../widgets/tilePicture";
+
+type Tile = Schemas["TileStateView"];
+const AT_ONCE = 3;
+
+/** Annotated tiles of a split as this version sees them. */
+export function TestPanel(props: { project: Project; model: Model; split: "test" | "validation" }) {
+  const { project, model, split } = props;
+  const [shown, setShown] = useState(AT_ONCE);
+  const tiles = useLoaded(async () => {
+    const page = await body(
+      api.GET("/api/v1/projects/{project}/tiles", {
+        params: { path: { project: project.slug }, query: { split, limit: 200 } },
+      }),
+    );
+    return page.items.filter((tile) => tile.annotation_id !== null);
+  }, [project.slug, split]);
+  const found = tiles.value.value;
+  return (
+    <section aria-labelledby="panel">
+      <h3 id="panel">Test panel</h3>
+      {tiles.error.value && <p role="alert">{tiles.error.value.message}</p>}
+      {found?.length === 0 && <p class="quiet">No {split} tile is annotated.</p>}
+      {found?.slice(0, shown).map((tile) => (
+        <Row key={tile.id} project={project} model={model} tile={tile} />
+      ))}
+      {found && found.length > 0 && (
+        <p class="row">
+          <span class="quiet">
+            Errors: <b style={{ color: ERRORS.missed }}>■</b> missed, <b style={{ color: ERRORS.invented }}>■</b>{" "}
+            invented, <b style={{ color: ERRORS.confused }}>■</b> one organelle for another
+          </span>
+          <span class="spring" />
+          {found.length > shown && (
+            <button type="button" onClick={() => setShown(shown + AT_ONCE)}>
+              {found.length - shown} more
+            </button>
+          )}
+        </p>
+      )}
+    </section>
+  );
+}
+
+function Row({ project, model, tile }: { project: Project; model: Model; tile: Tile }) {
+  const loaded = useLoaded(() => fetchRow(model, tile), [model.id, tile.id]);
+  const row = loaded.value.value;
+  if (loaded.error.value) return <p class="quiet">{loaded.error.value.message}</p>;
+  if (!row) return <p class="quiet">Loading a tile …</p>;
+  const { grey, truth, said } = row;
+  const plain = greyPixels(grey);
+  const pictures: [string, Uint32Array][] = [
+    ["image", plain],
+    ["ground truth", labelled(plain, truth, project.labels)],
+    ["prediction", labelled(plain, said, project.labels)],
+    ["errors", errors(plain, truth, said)],
+  ];
+  const agreements = compareRasters(truth.data, said.data, project.labels.map((label) => label.value));
+  const words = project.labels
+    .map((label, n) => [label.name, agreements[n].dice] as const)
+    .filter(([, dice]) => dice !== null)
+    .map(([name, dice]) => `${name} ${dice?.toFixed(2)}`);
+  return (
+    <>
+      <div class="panel-row">
+        {pictures.map(([title, rgba]) => (
+          <figure key={title}>
+            <Picture label={`${title} of tile ${tile.position}`} width={grey.width} height={grey.height} rgba={rgba} />
+            <figcaption>{title}</figcaption>
+          </figure>
+        ))}
+      </div>
+      <p class="quiet">Dice on this tile: {words.join(", ") || "nothing painted"}</p>
+    </>
+  );
+}
+
+async function fetchRow(model: Model, tile: Tile): Promise<{ grey: Grey; truth: Raster; said: Raster }> {
+  const predictions = await body(
+    api.GET("/api/v1/images/{image}/predictions", {
+      params: { path: { image: tile.image_id }, query: { limit: 200 } },
+    }),
+  );
+  const prediction = predictions.items.find((one) => one.model_version_id === model.id);
+  if (!prediction) {
+    throw new Problem(404, `Round ${model.ordinal} has no prediction of this tile's image any more; ask for it below.`);
+  }
+  const { box } = tile;
+  const [grey, truth, said] = await Promise.all([
+    greyOf(tile.image_id, box),
+    maskOf(tile.annotation_id ?? "", box),
+    predictedLabels(prediction.id, box),
+  ]);
+  return { grey, truth, said };
+}
