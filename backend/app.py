@@ -31,6 +31,7 @@ from backend.api import (
     predictions,
     problems,
     projects,
+    quality,
     queries,
     tasks,
     uploads,
@@ -81,6 +82,7 @@ ROUTERS = (
     predictions.router,
     queries.router,
     metrics.router,
+    quality.router,
     exports.router,
     exports.streams,
 )

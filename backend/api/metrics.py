@@ -24,7 +24,7 @@ from backend.db import Database
 from backend.domain.errors import Forbidden
 from backend.domain.states import Role
 from backend.schemas.metric import MetricsView, RoundView
-from backend.services import access, metrics, quality
+from backend.services import access, advice, metrics, quality
 
 router = guarded("metrics")
 scrape = APIRouter(tags=["metrics"])
@@ -163,4 +163,5 @@ def project_metrics(
             )
             for version, effort in rounds
         ],
+        advice=advice.by_label(session, row, rounds),
     )

@@ -19,6 +19,8 @@ from backend.schemas.project import (
 app = typer.Typer(help="Projects, labels and members.", rich_markup_mode=None)
 Project = Annotated[str, typer.Argument(help="Slug or id of the project.")]
 GUIDELINE = "How to paint it."
+SECOND = "Share of tiles, 0 to 1, that a second person paints unseen."
+GOLD = "Share of a person's tiles, 0 to 1, that are gold."
 LABEL = "A label as NAME or NAME:PRIORITY; repeat for more."
 
 
@@ -44,6 +46,8 @@ def create(
     folds: Annotated[int | None, typer.Option(help="Networks, if full.")] = None,
     seed: int | None = None,
     review: bool | None = None,
+    second_share: Annotated[float | None, typer.Option(help=SECOND)] = None,
+    gold_share: Annotated[float | None, typer.Option(help=GOLD)] = None,
     promotion: Promotion | None = None,
     time_zone: str | None = None,
 ) -> Shown:
@@ -69,6 +73,8 @@ def create(
         training=Training(**training) if training else None,
         seed=seed,
         review=review,
+        second_share=second_share,
+        gold_share=gold_share,
         promotion=promotion,
         time_zone=time_zone,
     )
@@ -108,6 +114,8 @@ def edit(
     stop_at_plateau: bool | None = None,
     folds: Annotated[int | None, typer.Option(help="Networks, if full.")] = None,
     review: bool | None = None,
+    second_share: Annotated[float | None, typer.Option(help=SECOND)] = None,
+    gold_share: Annotated[float | None, typer.Option(help=GOLD)] = None,
     promotion: Promotion | None = None,
     time_zone: str | None = None,
 ) -> Shown:
@@ -130,6 +138,8 @@ def edit(
         segmenter=segmenter,
         training=Training(**{**before.training, **training}) if training else None,
         review=review,
+        second_share=second_share,
+        gold_share=gold_share,
         promotion=promotion,
         time_zone=time_zone,
     )
@@ -144,6 +154,21 @@ def metrics(here: Session, project: Project) -> Shown:
     """Show the quality of all rounds."""
     found = here.service.models.metrics(project)
     return found if here.as_json else quality.flat(found)
+
+
+@app.command("agreement")
+@rest("against who label dice tiles")
+def agreement(here: Session, project: Project) -> Shown:
+    """Show how far people agree with each other and with gold."""
+    found = here.service.projects.agreement(project)
+    return found if here.as_json else quality.agreed(found)
+
+
+@app.command("gold")
+@rest("tile_id annotation_id created_at")
+def gold(here: Session, project: Project) -> Shown:
+    """List the tiles whose truth is settled."""
+    return here.service.projects.gold(project)
 
 
 @app.command("add-label")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from backend.schemas.agreement import AgreementView
 from backend.schemas.base import View
 from backend.schemas.metric import MetricsView
 from backend.schemas.model import Figures, Quality
@@ -43,6 +44,34 @@ def measures(quality: Quality) -> Iterator[Measured]:
     for split, labels in quality.items():
         for label, figures in labels.items():
             yield Measured(**figures.model_dump(), split=split, label=label)
+
+
+class Agreed(View):
+    """Agreement of somebody with something on one label."""
+
+    against: str
+    who: str
+    label: str
+    dice: float | None
+    tiles: int
+
+
+def agreed(found: AgreementView) -> Iterator[View]:
+    """Yield all agreement by label, and of the pre-label over all of them."""
+    parts = [("second", "all", found.second), ("gold", "all", found.gold)]
+    parts += [("gold", person.name, person) for person in found.people]
+    for against, who, agreement in parts:
+        for label, on in agreement.labels.items():
+            yield Agreed(
+                against=against, who=who, label=label, dice=on.dice, tiles=on.tiles
+            )
+    for who, arm in (
+        ("shown", found.anchoring.shown),
+        ("blind", found.anchoring.blind),
+    ):
+        yield Agreed(
+            against="pre-label", who=who, label="mean", dice=arm.dice, tiles=arm.tiles
+        )
 
 
 def text(labels: dict[str, Figures]) -> list[str]:

@@ -167,6 +167,28 @@ def retract(here: Session, annotation: uuid.UUID) -> Shown:
     return here.service.annotations.retract(annotation)
 
 
+@app.command("feedback")
+@rest("label dice missed invented text")
+def feedback(here: Session, task: Task) -> Shown:
+    """Say where a submitted mask of a gold tile is wrong."""
+    return here.service.tasks.feedback(task).hints
+
+
+@app.command("make-gold")
+@rest()
+def make_gold(here: Session, annotation: uuid.UUID) -> Shown:
+    """Take an accepted annotation as the truth to measure people by."""
+    return here.service.annotations.make_gold(annotation)
+
+
+@app.command("end-gold")
+@rest()
+def end_gold(here: Session, annotation: uuid.UUID) -> Shown:
+    """Take an annotation for the truth no longer."""
+    here.service.annotations.end_gold(annotation)
+    return None
+
+
 def read_mask(file: Path) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
     """Return an 8-bit label image as (rows, columns) uint8 values."""
     try:

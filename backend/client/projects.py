@@ -7,6 +7,7 @@ from pydantic import RootModel
 
 from backend.client.transport import Transport
 from backend.domain.states import Role
+from backend.schemas.agreement import AgreementView, GoldView
 from backend.schemas.person import (
     LinkView,
     Me,
@@ -75,6 +76,14 @@ class Projects:
         body = NewInvitation(role=role, hours=hours)
         path = f"projects/{project}/invitations"
         return self._transport.post(path, InvitationView, body)
+
+    def gold(self, project: str) -> Iterator[GoldView]:
+        """Yield the tiles whose truth is settled, newest first."""
+        return self._transport.pages(f"projects/{project}/gold", GoldView)
+
+    def agreement(self, project: str) -> AgreementView:
+        """Return how far people agree with each other, gold and pre-labels."""
+        return self._transport.get(f"projects/{project}/agreement", AgreementView)
 
 
 class People:

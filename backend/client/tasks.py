@@ -10,6 +10,7 @@ from pydantic import RootModel
 from backend.client.images import BINARY, array
 from backend.client.transport import Transport
 from backend.domain.states import TaskKind, TaskState
+from backend.schemas.agreement import FeedbackView, GoldView
 from backend.schemas.task import (
     AnnotationView,
     ClaimView,
@@ -82,6 +83,10 @@ class Tasks:
     def comments(self, task: uuid.UUID) -> Sequence[CommentView]:
         """Return what was said of the task's tile, oldest first."""
         return self._transport.get(f"tasks/{task}/comments", _Comments).root
+
+    def feedback(self, task: uuid.UUID) -> FeedbackView:
+        """Return hints on a submitted task, if it was a gold tile."""
+        return self._transport.get(f"tasks/{task}/feedback", FeedbackView)
 
     def mask(self, task: uuid.UUID) -> Mask:
         """Return what a new revision starts from, (rows, columns) uint8 values."""
@@ -189,6 +194,15 @@ class Annotations:
         """Take a revision out of every future training."""
         path = f"annotations/{annotation}/retract"
         return self._transport.post(path, AnnotationView)
+
+    def make_gold(self, annotation: uuid.UUID) -> GoldView:
+        """Take an accepted revision as the truth of its tile, to measure people by."""
+        answer = self._transport.request("PUT", f"annotations/{annotation}/gold")
+        return self._transport.parsed(answer, GoldView)
+
+    def end_gold(self, annotation: uuid.UUID) -> None:
+        """Take it for the truth no longer."""
+        self._transport.request("DELETE", f"annotations/{annotation}/gold")
 
 
 def _bytes(mask: Mask) -> bytes:

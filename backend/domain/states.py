@@ -97,6 +97,10 @@ class TaskSource(StrEnum):
     CHOSEN = "chosen"
 
 
+CHECKS = frozenset({TaskSource.GOLD, TaskSource.SECOND})
+"""Sources of tasks that measure people; nothing is ever trained on their masks."""
+
+
 class JobKind(StrEnum):
     """One file in worker/steps per kind."""
 

@@ -2,6 +2,7 @@
 
 from backend.models.base import Base
 from backend.models.comment import Comment
+from backend.models.gold import GoldTile
 from backend.models.image import Artifact, Image, Tile
 from backend.models.job import Job, Policy, PolicyFiring
 from backend.models.model import (
@@ -32,6 +33,7 @@ __all__ = [
     "Comment",
     "Draft",
     "Evaluation",
+    "GoldTile",
     "IdempotencyKey",
     "Image",
     "Job",

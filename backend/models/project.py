@@ -19,6 +19,8 @@ class Project(Row):
     __table_args__ = (
         CheckConstraint("query_size BETWEEN 1 AND 1000", name="query_size"),
         CheckConstraint("tile_size BETWEEN 32 AND 4096", name="tile_size"),
+        CheckConstraint("second_share BETWEEN 0 AND 1", name="second_share"),
+        CheckConstraint("gold_share BETWEEN 0 AND 1", name="gold_share"),
     )
 
     slug: Mapped[str] = mapped_column(String(80), unique=True)
@@ -32,6 +34,10 @@ class Project(Row):
     promotion: Mapped[Promotion] = mapped_column(
         state_column(Promotion), default=Promotion.AUTOMATIC
     )
+    second_share: Mapped[float] = mapped_column(default=0.0)
+    """Share of annotated tiles that a second person annotates unseen."""
+    gold_share: Mapped[float] = mapped_column(default=0.0)
+    """Share of a person's tasks that are gold tiles."""
     segmenter: Mapped[str] = mapped_column(String(20), default="nnunet")
     training: Mapped[Json] = mapped_column(default=dict)
     """Profile and budget: {"profile": "cpu", "steps": 1500, "minutes": null}."""

@@ -13,10 +13,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.domain.states import QueryState, TaskKind, TaskSource, TaskState
+from backend.domain.states import CHECKS, QueryState, TaskKind, TaskSource, TaskState
 from backend.models.base import Base, Json, Row, state_column
 
-_INDEPENDENT = frozenset({TaskSource.CONTROL, TaskSource.GOLD, TaskSource.SECOND})
+_INDEPENDENT = CHECKS | {TaskSource.CONTROL}
 
 
 class Query(Row):

@@ -36,9 +36,19 @@ class RoundView(View):
     promoted_at: dt.datetime | None
 
 
+class AdviceView(View):
+    """Whether a label is known well enough; null if that cannot be said yet."""
+
+    enough: bool | None
+    reason: str
+
+
 class MetricsView(View):
-    """All rounds of a project, oldest first."""
+    """All rounds of a project, oldest first, and what they advise per label."""
 
     project_id: uuid.UUID
     live_round: int | None
     rounds: list[RoundView]
+    advice: dict[str, AdviceView] = Field(
+        description="By label: a hint for people, nothing stops by itself."
+    )

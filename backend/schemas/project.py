@@ -100,6 +100,16 @@ class NewProject(Body):
     segmenter: Literal["nnunet", "forest"] = "nnunet"
     training: Training = Training()
     review: bool = False
+    second_share: float = Field(
+        0,
+        ge=0,
+        le=1,
+        description="Share of annotated tiles that a second person annotates without "
+        "seeing the first mask.",
+    )
+    gold_share: float = Field(
+        0, ge=0, le=1, description="Share of a person's tasks that are gold tiles."
+    )
     promotion: Promotion = Promotion.AUTOMATIC
     seed: int = Field(0, ge=0, le=2**31 - 1)
     time_zone: str = Field("UTC", examples=["Europe/Berlin"])
@@ -115,6 +125,8 @@ class ProjectEdit(Body):
     segmenter: Literal["nnunet", "forest"] | None = None
     training: Training | None = None
     review: bool | None = None
+    second_share: float | None = Field(None, ge=0, le=1, examples=[0.1])
+    gold_share: float | None = Field(None, ge=0, le=1, examples=[0.05])
     promotion: Promotion | None = None
     time_zone: str | None = None
 
@@ -133,6 +145,8 @@ class ProjectView(View):
     segmenter: str
     training: dict[str, str | bool | int | float | None]
     review: bool
+    second_share: float
+    gold_share: float
     promotion: Promotion
     seed: int
     working_nm: float | None

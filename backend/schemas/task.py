@@ -40,7 +40,8 @@ class AnnotationView(View):
 
     `accepted` is the one revision of the tile that counts, `waiting` is up for review,
     `returned` was sent back, `superseded` gave way to a newer accepted one, `kept` is
-    none of these: late work, or a revision whose author sent another one.
+    none of these: late work, an answer to a check, or a revision whose author sent
+    another one.
     """
 
     id: uuid.UUID

@@ -16,6 +16,7 @@ from backend.domain import masks
 from backend.domain.errors import Conflict, Forbidden, Invalid, LeaseNeverHeld
 from backend.domain.events import Event, EventKind
 from backend.domain.states import (
+    CHECKS,
     TASK_STEPS,
     ImageState,
     Role,
@@ -36,7 +37,7 @@ from backend.models import (
 )
 from backend.schemas.loop import AnnotatedTile
 from backend.schemas.task import Pin
-from backend.services import access, audit, comments, tasks, tiles
+from backend.services import access, audit, checks, comments, tasks, tiles
 from backend.services.access import Principal, now
 from backend.services.comments import Remark
 
@@ -104,8 +105,9 @@ def submit(
 
     Under a live lease the task is done: accepted at once, or up for review. Under one's
     own lapsed lease the work is kept as a `late` revision, accepted if the tile has
-    none and the project does not review. Who never held the lease is refused. A `flag`
-    is what the author asks others to look at; it becomes a comment on the revision.
+    none and the project does not review. Who never held the lease is refused. An
+    answer to a check is kept and never accepted. A `flag` is what the author asks
+    others to look at; it becomes a comment on the revision.
     """
     held_once = session.get(TaskHolder, (task.id, principal.id)) is not None
     if not held_once:
@@ -132,7 +134,10 @@ def submit(
         task.lease_until = None
         task.updated_at = now()
         session.flush()
-    if project.review:
+    if task.source in CHECKS:
+        if own:
+            task.state = step(TASK_STEPS, task.state, TaskState.ACCEPTED)
+    elif project.review:
         _ask_for_review(session, task, row)
     elif not late or not _has_accepted(session, tile):
         accept(session, principal, row)
@@ -196,10 +201,12 @@ def accept(session: Session, principal: Principal, row: Annotation) -> None:
         .where(
             Task.tile_id == row.tile_id,
             Task.kind == TaskKind.ANNOTATE,
+            Task.source.not_in(CHECKS),
             Task.state == TaskState.OPEN,
         )
         .values(state=TaskState.WITHDRAWN, updated_at=now())
     )
+    checks.open_second(session, row)
     _announce(session, row, "accepted")
 
 

@@ -16,6 +16,7 @@ from backend.models import (
     Annotation,
     Comment,
     Draft,
+    GoldTile,
     Image,
     Job,
     ModelVersion,
@@ -97,6 +98,7 @@ def _erase_people_s_work(session: Session, image_id: uuid.UUID) -> None:
     )
     session.execute(delete(Draft).where(Draft.tile_id.in_(own)))
     session.execute(delete(Comment).where(Comment.tile_id.in_(own)))
+    session.execute(delete(GoldTile).where(GoldTile.tile_id.in_(own)))
     session.execute(
         update(Task)
         .where(Task.tile_id.in_(own), Task.comment.is_not(None))

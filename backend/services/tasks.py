@@ -10,9 +10,17 @@ from sqlalchemy.orm import Session
 from backend.db import publish_after_commit
 from backend.domain.errors import Conflict, Forbidden
 from backend.domain.events import Event, EventKind
-from backend.domain.states import TASK_STEPS, Role, TaskKind, TaskState, step
+from backend.domain.states import (
+    CHECKS,
+    TASK_STEPS,
+    Role,
+    TaskKind,
+    TaskSource,
+    TaskState,
+    step,
+)
 from backend.models import Annotation, Project, Task, TaskHolder
-from backend.services import access, audit, queries
+from backend.services import access, audit, checks, queries
 from backend.services.access import Principal, now
 
 HELD_AT_MOST = 2
@@ -30,8 +38,8 @@ def claim(
 ) -> list[Task]:
     """Return the tasks the person holds, claiming more until there are `count`.
 
-    Tasks sent back to the person come first, then the lowest rank. Fewer than `count`
-    come back when the queue has no more.
+    Tasks sent back to the person come first, then a gold tile if one is due, then the
+    lowest rank. Fewer than `count` come back when the queue has no more.
     """
     _one_claim_at_a_time(session, principal, project)
     held = list(
@@ -99,34 +107,49 @@ def _take(
         lowest = lowest.join(Annotation, Annotation.id == Task.annotation_id).where(
             Annotation.author_id.is_distinct_from(principal.id)
         )
-    for chosen in (mine, lowest):
-        task = session.scalar(
-            update(Task)
-            .where(
-                Task.id
-                == chosen.limit(1)
-                .with_for_update(skip_locked=True, of=Task)
-                .scalar_subquery()
-            )
-            .values(
-                state=TaskState.CLAIMED,
-                assignee_id=principal.id,
-                lease_until=now() + lease,
-                fence=Task.fence + 1,
-                updated_at=func.clock_timestamp(),
-            )
-            .returning(Task)
-            .execution_options(populate_existing=True)
+        return _lease(session, principal, mine, lease) or _lease(
+            session, principal, lowest, lease
         )
-        if task is not None:
-            session.execute(
-                insert(TaskHolder)
-                .values(task_id=task.id, user_id=principal.id, claimed_at=now())
-                .on_conflict_do_nothing()
-            )
-            announce(session, task)
-            return task
-    return None
+    lowest = lowest.where(checks.fresh_to(principal))
+    task = _lease(session, principal, mine, lease)
+    if task is None and (gold := checks.open_gold(session, principal, project)):
+        task = _lease(session, principal, select(Task.id).filter_by(id=gold.id), lease)
+    return task or _lease(session, principal, lowest, lease)
+
+
+def _lease(
+    session: Session,
+    principal: Principal,
+    chosen: Select[uuid.UUID],
+    lease: dt.timedelta,
+) -> Task | None:
+    """Give the first of these tasks that nobody is just taking to the person."""
+    task = session.scalar(
+        update(Task)
+        .where(
+            Task.id
+            == chosen.limit(1)
+            .with_for_update(skip_locked=True, of=Task)
+            .scalar_subquery()
+        )
+        .values(
+            state=TaskState.CLAIMED,
+            assignee_id=principal.id,
+            lease_until=now() + lease,
+            fence=Task.fence + 1,
+            updated_at=func.clock_timestamp(),
+        )
+        .returning(Task)
+        .execution_options(populate_existing=True)
+    )
+    if task is not None:
+        session.execute(
+            insert(TaskHolder)
+            .values(task_id=task.id, user_id=principal.id, claimed_at=now())
+            .on_conflict_do_nothing()
+        )
+        announce(session, task)
+    return task
 
 
 def held_by(task: Task, principal: Principal) -> bool:
@@ -189,6 +212,8 @@ def reopen(session: Session, principal: Principal, task: Task) -> Task:
         raise Forbidden("Only its author or a reviewer may reopen a task.")
     if task.kind is not TaskKind.ANNOTATE:
         raise Conflict("A review cannot be reopened; reopen the annotation's task.")
+    if task.source in CHECKS and task.state is TaskState.ACCEPTED:
+        raise Conflict("This tile is done; what was sent for it stays as it is.")
     if task.state is TaskState.SUBMITTED:
         close_review(session, task)
     task.state = step(TASK_STEPS, task.state, TaskState.RETURNED)
@@ -239,9 +264,9 @@ def _give_back(session: Session, tasks: list[Task]) -> None:
             task.lease_until = None
             task.assignee_id = None
             task.updated_at = now()
-            if task.kind is TaskKind.REVIEW:
+            if task.kind is TaskKind.REVIEW or task.source is TaskSource.SECOND:
                 task.state = step(TASK_STEPS, task.state, TaskState.OPEN)
-            elif task.tile_id in ranks:
+            elif task.tile_id in ranks and task.source is not TaskSource.GOLD:
                 task.state = step(TASK_STEPS, task.state, TaskState.OPEN)
                 task.rank = ranks[task.tile_id]
             else:

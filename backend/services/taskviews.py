@@ -15,7 +15,6 @@ from backend.domain.states import (
     JobState,
     ModelState,
     TaskKind,
-    TaskSource,
     TaskState,
 )
 from backend.models import (
@@ -128,11 +127,7 @@ def _reasons(
     session: Session, tasks: Sequence[Task]
 ) -> dict[tuple[uuid.UUID | None, uuid.UUID], str]:
     """Return the ranker's reason per (query, tile), for tasks that came of a Query."""
-    asked = [
-        task
-        for task in tasks
-        if task.query_id and task.source in (TaskSource.QUERY, TaskSource.CHOSEN)
-    ]
+    asked = [task for task in tasks if task.query_id]
     rows = session.execute(
         select(QueryTile.query_id, QueryTile.tile_id, QueryTile.reason).where(
             QueryTile.query_id.in_({task.query_id for task in asked}),

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
-from backend.domain.states import TaskKind, TaskState
+from backend.domain.states import CHECKS, TaskKind, TaskState
 from backend.models import Annotation, Task
 from backend.schemas.query import TileState
 
@@ -54,6 +54,7 @@ def of(session: Session, tile_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Stand
         .where(
             Task.tile_id.in_(tile_ids),
             Task.kind == TaskKind.ANNOTATE,
+            Task.source.not_in(CHECKS),
             Task.state.in_(_IN_WORK),
         )
         .order_by(Task.created_at)
