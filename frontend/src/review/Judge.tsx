@@ -8,7 +8,7 @@ import { useLoaded } from "../shell/load";
 import { complain, tell } from "../shell/toasts";
 import { Choice } from "../widgets/Choice";
 import { Slider } from "../widgets/Slider";
-import { errors, greyPixels, labelled } from "../widgets/tilePicture";
+import { ERRORS, errors, greyPixels, labelled } from "../widgets/tilePicture";
 import { Agreement } from "./Agreement";
 import { Pane } from "./Pane";
 import { type Pin, Pins } from "./Pins";
@@ -85,7 +85,7 @@ export function Judge(props: { project: Project; task: Task; mend: () => void; n
         <h1>Review</h1>
         <span>
           by {revision?.author ?? "somebody"}
-          {revision?.active_seconds != null && `, ${(revision.active_seconds / 60).toFixed(1)} min of work`}
+          {revision?.active_seconds != null && `, ${duration(revision.active_seconds)} of work`}
         </span>
         <span class="spring" />
         <Choice label="Beside it" options={choices} value={beside} change={setBeside} />
@@ -99,6 +99,13 @@ export function Judge(props: { project: Project; task: Task; mend: () => void; n
       </div>
       <aside>
         {task.reason && <p class="quiet">{task.reason}</p>}
+        {beside === "difference" && (
+          <p>
+            <b style={{ color: ERRORS.missed }}>■</b> painted only, <b style={{ color: ERRORS.invented }}>■</b>{" "}
+            pre-label only, <b style={{ color: ERRORS.confused }}>■</b> another label
+          </p>
+        )}
+        <Verdict pins={pins} judge={judge} mend={props.mend} />
         {compared ? (
           <Agreement
             labels={project.labels}
@@ -109,11 +116,32 @@ export function Judge(props: { project: Project; task: Task; mend: () => void; n
         ) : (
           <p class="quiet">The author saw no pre-label: there is nothing to compare with.</p>
         )}
-        <Verdict pins={pins} judge={judge} mend={props.mend} />
+        <Remarks comments={found.comments} />
         <History history={found.history} />
       </aside>
     </main>
   );
+}
+
+function Remarks({ comments }: { comments: readonly Schemas["CommentView"][] }) {
+  if (comments.length === 0) return null;
+  return (
+    <section>
+      <h2>Said before</h2>
+      <ul>
+        {comments.map((comment) => (
+          <li key={comment.id}>
+            {comment.author}, revision {comment.revision}
+            {comment.x !== null && `, at ${comment.x}, ${comment.y}`}: {comment.text}
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function duration(seconds: number): string {
+  return seconds < 60 ? `${Math.round(seconds)} s` : `${(seconds / 60).toFixed(1)} min`;
 }
 
 function History({ history }: { history: readonly Revision[] }) {

@@ -47,7 +47,12 @@ export function Pins(props: {
           />
         ))}
       {pins.map((pin, n) => (
-        <span key={`${pin.y} ${pin.x}`} class="pin" style={at(pin.y, pin.x)}>
+        <span
+          key={`${pin.y} ${pin.x}`}
+          // its text stays within the picture
+          class={2 * pin.x > width ? "pin leftward" : "pin"}
+          style={at(pin.y, pin.x)}
+        >
           <input
             aria-label={`Comment at ${pin.x}, ${pin.y}`}
             value={pin.text}

@@ -1,7 +1,5 @@
 /** The reviewer's word: accept, mend and accept, or send back. */
 import { useEffect, useState } from "preact/hooks";
-import { Problem } from "../api/client";
-import { complain } from "../shell/toasts";
 import type { Pin } from "./Pins";
 
 /** Sending back needs a word: a comment, or a pin with a text. */
@@ -12,17 +10,13 @@ export function Verdict(props: {
 }) {
   const [comment, setComment] = useState("");
   const [busy, setBusy] = useState(false);
+  const [missing, setMissing] = useState<string | null>(null);
 
   async function say(accept: boolean) {
     if (busy) return;
-    if (props.pins.some((pin) => pin.text.trim() === "")) {
-      complain(new Problem(0, "A pin has no text: write what is wrong there, or take it away."));
-      return;
-    }
-    if (!accept && comment.trim() === "" && props.pins.length === 0) {
-      complain(new Problem(0, "Say what is to be mended: a comment, or a click on the place."));
-      return;
-    }
+    const lacks = lacking(accept, comment, props.pins);
+    setMissing(lacks);
+    if (lacks !== null) return;
     setBusy(true);
     await props.judge(accept, comment.trim());
     setBusy(false);
@@ -50,6 +44,11 @@ export function Verdict(props: {
           onInput={(event) => setComment(event.currentTarget.value)}
         />
       </label>
+      {missing && (
+        <p role="alert" class="wrong">
+          {missing}
+        </p>
+      )}
       <p class="row">
         <button type="button" class="primary" disabled={busy} title="Ctrl+Enter" onClick={() => say(true)}>
           Accept
@@ -63,4 +62,12 @@ export function Verdict(props: {
       </p>
     </section>
   );
+}
+
+function lacking(accept: boolean, comment: string, pins: readonly Pin[]): string | null {
+  if (pins.some((pin) => pin.text.trim() === "")) {
+    return "A pin has no text: write what is wrong there, or take it away.";
+  }
+  const said = comment.trim() !== "" || pins.length > 0;
+  return accept || said ? null : "Say what is to be mended: a comment, or a click on the place.";
 }

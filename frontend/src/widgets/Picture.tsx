@@ -1,5 +1,6 @@
 /** Pixels on the screen: what is given is drawn, nothing is ever read back. */
 import { useEffect, useRef } from "preact/hooks";
+import "./picture.css";
 
 /** RGBA pixels of `width` x `height`, shown with hard edges; `label` says what they show. */
 export function Picture(props: {

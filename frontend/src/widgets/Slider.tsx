@@ -20,6 +20,7 @@ export function Slider(props: {
         max={props.max}
         step={props.step ?? 1}
         value={props.value}
+        aria-label={props.label}
         aria-valuetext={text}
         onInput={(event) => props.change(event.currentTarget.valueAsNumber)}
       />

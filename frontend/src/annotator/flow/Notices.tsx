@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { replace } from "../../raster/apply";
 import { complain } from "../../shell/toasts";
 import type { Workbench } from "../workbench";
+import { pins } from "./actions";
 import type { Desk, Work } from "./desk";
 import { type Copy, copiesOf } from "./journal";
 import { unpack } from "./packing";
@@ -21,6 +22,7 @@ export function Notices(props: {
   const waiting = desk.waiting.value.length;
   return (
     <div class="notices" role="status">
+      <SentBack bench={work.bench} />
       {asked.length < project.labels.length && (
         <p>
           Only {asked.map((label) => label.name).join(", ")} {asked.length === 1 ? "is" : "are"} asked
@@ -65,6 +67,19 @@ export function Notices(props: {
       )}
       <Copies key={task.id} bench={work.bench} person={person} changed={conflict} />
     </div>
+  );
+}
+
+/** What a reviewer wants mended; the remarks themselves are pinned to the tile. */
+function SentBack({ bench }: { bench: Workbench }) {
+  const { kind, comment } = bench.sheet.task;
+  const pinned = pins.value.filter((pin) => pin.x !== null).length;
+  if (kind === "review" || (comment === null && pinned === 0)) return null;
+  const remarks = pinned === 1 ? "One remark is" : `${pinned} remarks are`;
+  return (
+    <p class="warn">
+      Sent back to you{comment ? `: “${comment}”` : "."} {pinned > 0 && `${remarks} pinned to the tile.`}
+    </p>
   );
 }
 

@@ -2,6 +2,7 @@
 import { useEffect } from "preact/hooks";
 import type { Context } from "../commands";
 import { Cleaning } from "./Cleaning";
+import { CommandButton } from "./CommandButton";
 import { Guideline } from "./Guideline";
 import { Labels } from "./Labels";
 import { ImageLooks, OverlayLooks } from "./Looks";
@@ -49,6 +50,9 @@ export function Side({ context }: { context: Context }) {
       </Section>
       <Section name="tile" title="This tile">
         <ThisTile bench={bench} />
+        <p>
+          <CommandButton id="tile.release" context={context} />
+        </p>
       </Section>
     </aside>
   );

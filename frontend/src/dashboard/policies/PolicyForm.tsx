@@ -83,14 +83,12 @@ export function PolicyForm(props: { project: Project; policy: Policy | null; don
       </div>
       {error && (
         <div role="alert" class="wrong">
-          {error.message}
-          <ul>
-            {error.fields.map((field) => (
-              <li key={field.pointer}>
-                {field.pointer.split("/").at(-1)}: {field.detail}
-              </li>
-            ))}
-          </ul>
+          {error.fields.length === 0 && error.message}
+          {error.fields.map((field) => (
+            <p key={field.pointer}>
+              {field.pointer.split("/").at(-1)}: {field.detail}
+            </p>
+          ))}
         </div>
       )}
       <button type="submit" class="primary">
