@@ -20,7 +20,7 @@ from backend.domain.errors import Conflict
 from backend.embedded import EmbeddedPostgres, EmbeddedValkey, exclusive
 from backend.embedded.home import home
 
-pytest_plugins = ["api_fixtures", "live_fixtures"]
+pytest_plugins = ["api_fixtures", "live_fixtures", "page_fixtures"]
 PREFIX = "cisterna-tests-"
 
 

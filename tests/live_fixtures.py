@@ -56,6 +56,13 @@ class Live:
 @pytest.fixture
 def live(settings: Settings) -> Iterator[Live]:
     """A service on loopback in this process."""
+    with serving(settings) as running:
+        yield running
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[Live]:
+    """Serve on a free port of loopback, from a thread of this process."""
     app = create_app(settings)
     with app.state.database.unit_of_work() as session:
         people.ensure_admin(session, settings.admin_token_file)
