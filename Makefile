@@ -3,6 +3,7 @@
 # make up         serve on this machine, without demo data
 # make page       build the page, where its sources changed
 # make openapi    write the API's description anew, from which the page has its types
+# make pictures   take the pictures of the page anew: 3 minutes of two cores, Chromium
 # make loop-real  the loop on real images: over an hour of two cores; goes on where it was
 #
 # Measured on real images, and written to docs/results:
@@ -12,6 +13,7 @@
 # make bench-sweep-floor  a sweep beside the network's bare forward passes
 # make bench-round        a second round beside stock nnU-Net from the same labels: 2 hours
 # make bench-curve        quality against seconds of training: 1 hour and more per seed
+# make bench-page         the page in Chromium: painting, opening, weight: 20 minutes
 # make forgetting         quick trainings in a row beside a full one: 30 minutes per seed
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -20,7 +22,7 @@ PAGE := $(PY) hatch_build.py
 
 .PHONY: setup page openapi check test demo up loop-real clean
 .PHONY: bench-inference bench-memory bench-step bench-sweep-floor
-.PHONY: bench-round bench-curve forgetting
+.PHONY: bench-round bench-curve bench-page forgetting pictures
 
 setup: $(VENV)/.ready page
 
@@ -73,6 +75,12 @@ bench-round: setup
 
 bench-curve: setup
 	$(PY) -m bench.curve
+
+bench-page: setup
+	$(PY) -m bench.page
+
+pictures: setup
+	$(PY) docs/figures/page.py
 
 forgetting: setup
 	$(PY) -m bench.forgetting
