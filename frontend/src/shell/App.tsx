@@ -2,6 +2,7 @@
 import { lazy, Suspense } from "preact/compat";
 import { useEffect } from "preact/hooks";
 import { Annotator } from "../annotator/Annotator";
+import { Boundary } from "./Boundary";
 import { Bar } from "./Bar";
 import { Door } from "./Door";
 import { Projects } from "./Projects";
@@ -27,9 +28,11 @@ export function App() {
         Skip to the content
       </a>
       <Bar />
-      <Suspense fallback={<p class="quiet">Loading …</p>}>
-        <Room />
-      </Suspense>
+      <Boundary>
+        <Suspense fallback={<p class="quiet">Loading …</p>}>
+          <Room />
+        </Suspense>
+      </Boundary>
       <Confirmation />
       <Toasts />
     </>
