@@ -94,7 +94,7 @@ def shell() -> Response:
 @router.get("/favicon.svg")
 def favicon(request: Request) -> Response:
     """The page's icon."""
-    return _file(request, UI, "favicon.svg", "no-cache")
+    return _file(request, UI, "favicon.svg", "max-age=86400")
 
 
 @router.get("/assets/{file}")
