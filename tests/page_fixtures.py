@@ -33,7 +33,9 @@ PATIENCE = 20_000
 """Milliseconds a page may take for anything, on a machine that does other things."""
 
 
-@pytest.fixture(scope="session")
+# not of the session: Playwright keeps an event loop in this thread while it lives, and
+# other modules run their own
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """Debian's Chromium; tests without it are skipped."""
     if not CHROMIUM.exists():
