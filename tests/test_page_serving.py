@@ -124,7 +124,7 @@ def test_the_icon_is_served_and_may_change(browser: TestClient, ui: Path) -> Non
     answer = browser.get("/favicon.svg")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "image/svg+xml"
-    assert answer.headers["cache-control"] == "no-cache"
+    assert answer.headers["cache-control"] == "max-age=86400"
 
 
 @pytest.mark.parametrize(
