@@ -49,7 +49,7 @@ export function Annotator({
     setDesk(made);
     return () => {
       unlisten();
-      made.close();
+      void made.close();
     };
   }, [slug, me.id, kind]);
   const work = desk?.work.value;

@@ -151,8 +151,10 @@ beforeEach(() => {
   setQuery({ tile: null, view: null });
 });
 afterEach(async () => {
-  desk.close();
-  await until(() => undefined);
+  // what still runs afterwards would meet a window that is gone
+  let closed = false;
+  void desk.close().finally(() => (closed = true));
+  await until(() => expect(closed).toBe(true));
   vi.useRealTimers();
   vi.unstubAllGlobals();
 });
@@ -231,7 +233,7 @@ describe("a tile", () => {
     server.asked = null;
     await desk.send();
     expect(server.sent[0].query.get("complete_for")).toBe("1,2");
-    desk.close();
+    void desk.close();
     expect([...locked.value]).toEqual([2]);
   });
 });

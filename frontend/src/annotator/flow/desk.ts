@@ -59,7 +59,8 @@ export interface Desk {
   welcome(): void;
   /** Ask for tiles again. */
   look(): Promise<void>;
-  close(): void;
+  /** Get up; what is not sent yet is kept when this ends. */
+  close(): Promise<void>;
 }
 
 /** What a desk is for. */
@@ -376,7 +377,7 @@ export function sitDown({ slug, me, kind, done }: Errand): Desk {
       void look();
     },
     look,
-    close() {
+    async close() {
       closed = true;
       unwatch();
       unfollow();
@@ -389,7 +390,7 @@ export function sitDown({ slug, me, kind, done }: Errand): Desk {
       const left = work.peek();
       left?.clock.stop();
       left?.slips.stop();
-      void left?.autosave.save().finally(() => left.autosave.stop());
+      await left?.autosave.save().finally(() => left.autosave.stop());
     },
   };
 }
