@@ -63,6 +63,11 @@ export async function body<T>(call: Promise<{ data?: T; response: Response }>): 
   return data as T;
 }
 
+/** The project by its slug. */
+export function fetchProject(slug: string): Promise<Project> {
+  return body(api.GET("/api/v1/projects/{project}", { params: { path: { project: slug } } }));
+}
+
 /** Any request for bytes, with the same errors as `api`; `path` starts with /api. */
 export async function bytes(path: string, init: RequestInit = {}): Promise<Response> {
   let response: Response;

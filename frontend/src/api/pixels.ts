@@ -2,13 +2,14 @@
 import type { Grey, Raster, Rect } from "../raster/types";
 import { bytes, Problem } from "./client";
 
-function box(rect: Rect): string {
+/** A box as the query of a region. */
+export function boxed(rect: Rect): string {
   return `y=${rect.y}&x=${rect.x}&h=${rect.h}&w=${rect.w}`;
 }
 
 /** Grey values of a box of an image at full resolution, as the microscope gave them. */
 export async function greyOf(image: string, rect: Rect, signal?: AbortSignal): Promise<Grey> {
-  const answer = await bytes(`/api/v1/images/${image}/region?level=0&format=raw&${box(rect)}`, signal ? { signal } : {});
+  const answer = await bytes(`/api/v1/images/${image}/region?level=0&format=raw&${boxed(rect)}`, signal ? { signal } : {});
   const buffer = await answer.arrayBuffer();
   const dtype = answer.headers.get("X-Dtype") ?? "uint8";
   const kinds = { uint8: Uint8Array, uint16: Uint16Array, float32: Float32Array };
@@ -19,7 +20,7 @@ export async function greyOf(image: string, rect: Rect, signal?: AbortSignal): P
 
 /** The labels a model version decided on in a box of an image. */
 export async function predictedLabels(prediction: string, rect: Rect, signal?: AbortSignal): Promise<Raster> {
-  const path = `/api/v1/predictions/${prediction}/labels?level=0&format=raw&${box(rect)}`;
+  const path = `/api/v1/predictions/${prediction}/labels?level=0&format=raw&${boxed(rect)}`;
   const answer = await bytes(path, signal ? { signal } : {});
   return { width: rect.w, height: rect.h, data: new Uint8Array(await answer.arrayBuffer()) };
 }

@@ -1,7 +1,7 @@
 /** A project at a glance: tabs, each of them a room of its own. */
 import { useEffect, useMemo } from "preact/hooks";
 import { signal } from "@preact/signals";
-import { api, body, type Project } from "../api/client";
+import { fetchProject, type Project } from "../api/client";
 import { type Change, useChanges, watch } from "../shell/events";
 import { useLoaded } from "../shell/load";
 import { covers, type Me } from "../shell/session";
@@ -38,7 +38,7 @@ export function Dashboard({ slug, tab, me }: { slug: string; tab: string; me: Me
   const change = useMemo(() => signal<Change | null>(null), [slug]);
   useEffect(() => watch(slug, (event) => (change.value = event)), [slug]);
   const loaded = useLoaded(
-    () => body(api.GET("/api/v1/projects/{project}", { params: { path: { project: slug } } })),
+    () => fetchProject(slug),
     [slug],
   );
   useChanges(change.value, ["project"], loaded.again);

@@ -1,7 +1,8 @@
 /** Reviewing: one tile after the other, each accepted, mended or sent back. */
 import { useEffect, useState } from "preact/hooks";
 import { lazy, Suspense } from "preact/compat";
-import { api, body, type Task } from "../api/client";
+import { claim, keepLeases } from "../annotator/flow/lease";
+import { fetchProject, type Task } from "../api/client";
 import { watch } from "../shell/events";
 import { useLoaded } from "../shell/load";
 import { query, setQuery } from "../shell/router";
@@ -11,26 +12,17 @@ import { Judge } from "./Judge";
 import "./review.css";
 
 const Annotator = lazy(async () => (await import("../annotator/Annotator")).Annotator);
-const RENEW_MS = 60_000;
 
 /** The room of a project's reviewers. */
 export function Review({ slug, me }: { slug: string; me: Me }) {
   const [round, setRound] = useState(0);
   const claimed = useLoaded(async () => {
-    const [project, claim] = await Promise.all([
-      body(api.GET("/api/v1/projects/{project}", { params: { path: { project: slug } } })),
-      body(
-        api.POST("/api/v1/projects/{project}/claims", {
-          params: { path: { project: slug } },
-          body: { kind: "review", count: 1 },
-        }),
-      ),
-    ]);
-    return { project, task: claim.tasks.at(0), why: claim.why_fewer };
+    const [project, { tasks, why, lease }] = await Promise.all([fetchProject(slug), claim(slug, "review")]);
+    return { project, task: tasks.at(0), why, lease };
   }, [slug, round]);
   const found = claimed.value.value;
   const task = found?.task;
-  useRenewal(task);
+  useLease(task, found?.lease);
   useEffect(() => {
     if (!found || task) return;
     // an empty queue fills when somebody submits
@@ -77,13 +69,15 @@ export function Review({ slug, me }: { slug: string; me: Me }) {
   );
 }
 
-function useRenewal(task: Task | undefined): void {
+function useLease(task: Task | undefined, lease = 0): void {
   useEffect(() => {
     if (!task) return;
-    const timer = setInterval(() => {
-      if (document.visibilityState === "hidden") return;
-      api.POST("/api/v1/tasks/{task}/renew", { params: { path: { task: task.id } } }).catch(complain);
-    }, RENEW_MS);
-    return () => clearInterval(timer);
+    const heartbeat = keepLeases({
+      held: () => [task.id],
+      idle: () => (document.visibilityState === "hidden" ? Infinity : 0),
+      lapsed: () => complain("Your lease on this review has ended: somebody else may be given it."),
+    });
+    heartbeat.beat(lease);
+    return heartbeat.stop;
   }, [task?.id]);
 }

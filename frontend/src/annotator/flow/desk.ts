@@ -1,6 +1,6 @@
 /** One person at a project's tiles: the tile at hand, the next one, and what ends them. */
 import { batch, computed, effect, type ReadonlySignal, signal } from "@preact/signals";
-import { api, Problem, type Project, type Task } from "../../api/client";
+import { api, fetchProject, Problem, type Project, type Task } from "../../api/client";
 import type { Finding } from "../../raster/lint";
 import { watch } from "../../shell/events";
 import { go, query, setQuery } from "../../shell/router";
@@ -17,7 +17,7 @@ import { makeLocks } from "./locks";
 import { openOutbox, type Outbox } from "./outbox";
 import { freshKey } from "./packing";
 import { begin } from "./restore";
-import { fetchProject, type Images, knowImages } from "./sheet";
+import { type Images, knowImages } from "./sheet";
 import { lookForSlips, type Slips } from "./slips";
 import { namedView, nameOfView } from "./viewname";
 

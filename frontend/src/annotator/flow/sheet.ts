@@ -1,6 +1,6 @@
 /** Everything a tile needs, fetched at once. */
 import { api, body, bytes, type Image, Problem, type Project, type Task } from "../../api/client";
-import { greyOf } from "../../api/pixels";
+import { boxed, greyOf } from "../../api/pixels";
 import { fromHalf } from "../../raster/half";
 import type { Grey, Raster, Rect } from "../../raster/types";
 import type { Sheet } from "../workbench";
@@ -134,7 +134,7 @@ async function fetchPrelabel(task: Task): Promise<Raster | null> {
 async function fetchMap(task: Task, map: string, label?: string): Promise<ArrayBuffer | null> {
   if (task.prediction_id === null) return null;
   const of = label === undefined ? "" : `&label=${encodeURIComponent(label)}`;
-  const region = `format=raw&level=0&${placed(task.tile.box)}${of}`;
+  const region = `format=raw&level=0&${boxed(task.tile.box)}${of}`;
   const path = `/api/v1/predictions/${task.prediction_id}/${map}?${region}`;
   try {
     return await (await bytes(path)).arrayBuffer();
@@ -145,19 +145,9 @@ async function fetchMap(task: Task, map: string, label?: string): Promise<ArrayB
   }
 }
 
-function placed({ x, y, w, h }: Rect): string {
-  return `x=${x}&y=${y}&w=${w}&h=${h}`;
-}
-
 async function fetchPins(task: string, me: string): Promise<Pin[]> {
   const said = await body(
     api.GET("/api/v1/tasks/{task}/comments", { params: { path: { task } } }),
   );
   return said.filter((one) => one.resolved_at === null && one.author_id !== me);
 }
-
-/** The project by its slug. */
-export function fetchProject(slug: string): Promise<Project> {
-  return body(api.GET("/api/v1/projects/{project}", { params: { path: { project: slug } } }));
-}
-

@@ -7,6 +7,7 @@ import type { Grey, Raster } from "../../raster/types";
 import { useLoaded } from "../../shell/load";
 import { Picture } from "../../widgets/Picture";
 import { ERRORS, errors, greyPixels, labelled } from "../../widgets/tilePicture";
+import { predictionOf } from "./predictionOf";
 
 type Tile = Schemas["TileStateView"];
 const AT_ONCE = 3;
@@ -84,12 +85,7 @@ function Row({ project, model, tile }: { project: Project; model: Model; tile: T
 }
 
 async function fetchRow(model: Model, tile: Tile): Promise<{ grey: Grey; truth: Raster; said: Raster }> {
-  const predictions = await body(
-    api.GET("/api/v1/images/{image}/predictions", {
-      params: { path: { image: tile.image_id }, query: { limit: 200 } },
-    }),
-  );
-  const prediction = predictions.items.find((one) => one.model_version_id === model.id);
+  const prediction = await predictionOf(model, tile.image_id);
   if (!prediction) {
     throw new Problem(404, `Round ${model.ordinal} has no prediction of this tile's image any more; ask for it below.`);
   }

@@ -6,6 +6,7 @@ import { useLoaded } from "../../shell/load";
 import { covers } from "../../shell/session";
 import { complain, tell } from "../../shell/toasts";
 import type { TabProps } from "../Dashboard";
+import { predictionOf } from "./predictionOf";
 
 /** Prediction on an image of one's choice; asks for it if it was never made. */
 export function Unseen({ project, model, me, change }: TabProps & { model: Model }) {
@@ -23,21 +24,12 @@ export function Unseen({ project, model, me, change }: TabProps & { model: Model
   );
   const ready = images.value.value?.filter((image) => image.state === "ready");
   const image = ready?.find((one) => one.id === chosen) ?? ready?.find((one) => one.split === "none") ?? ready?.[0];
-  const predictions = useLoaded(
-    async () =>
-      image
-        ? (
-            await body(
-              api.GET("/api/v1/images/{image}/predictions", {
-                params: { path: { image: image.id }, query: { limit: 200 } },
-              }),
-            )
-          ).items
-        : [],
+  const predicted = useLoaded(
+    async () => (image ? predictionOf(model, image.id) : null),
     [image?.id, model.id],
   );
-  useChanges(change, ["job"], predictions.again);
-  const prediction = predictions.value.value?.find((one) => one.model_version_id === model.id);
+  useChanges(change, ["job"], predicted.again);
+  const prediction = predicted.value.value;
 
   async function ask() {
     if (!image) return;
@@ -67,13 +59,13 @@ export function Unseen({ project, model, me, change }: TabProps & { model: Model
             ))}
           </select>
         </label>
-        {!prediction && predictions.value.value && covers(me, project.slug, "reviewer") && (
+        {prediction === null && covers(me, project.slug, "reviewer") && (
           <button type="button" onClick={ask}>
             Predict it
           </button>
         )}
       </p>
-      {!prediction && predictions.value.value && (
+      {prediction === null && (
         <p class="quiet">Round {model.ordinal} has not swept this image.</p>
       )}
       {prediction && (

@@ -1,28 +1,22 @@
 /** What is going on now: the version that serves, the work that waits, the training that runs. */
-import { api, body } from "../../api/client";
+import { api, body, type Schemas } from "../../api/client";
 import { useChanges } from "../../shell/events";
 import { useLoaded } from "../../shell/load";
 import type { TabProps } from "../Dashboard";
 import { NextTraining } from "../queue/NextTraining";
 
-/** The line of figures on top of the dashboard. */
-export function Now({ project, change }: TabProps) {
-  const path = { project: project.slug };
-  const state = useLoaded(
-    async () => {
-      const [queue, metrics] = await Promise.all([
-        body(api.GET("/api/v1/projects/{project}/queue", { params: { path } })),
-        body(api.GET("/api/v1/projects/{project}/metrics", { params: { path } })),
-      ]);
-      return { queue, live: metrics.rounds.find((round) => round.round === metrics.live_round) };
-    },
+/** The line of figures on top of the dashboard; `metrics` are undefined until they are there. */
+export function Now(props: Pick<TabProps, "project" | "change"> & { metrics: Schemas["MetricsView"] | undefined }) {
+  const { project, change, metrics } = props;
+  const loaded = useLoaded(
+    () => body(api.GET("/api/v1/projects/{project}/queue", { params: { path: { project: project.slug } } })),
     [project.slug],
   );
-  useChanges(change, ["task", "query", "model", "job"], state.again);
-  if (state.error.value) return <p role="alert">{state.error.value.message}</p>;
-  const found = state.value.value;
-  if (!found) return <p class="quiet">Loading …</p>;
-  const { queue, live } = found;
+  useChanges(change, ["task", "query", "model", "job"], loaded.again);
+  if (loaded.error.value) return <p role="alert">{loaded.error.value.message}</p>;
+  const queue = loaded.value.value;
+  if (!queue || !metrics) return <p class="quiet">Loading …</p>;
+  const live = metrics.rounds.find((round) => round.round === metrics.live_round);
   // the label that matters most to the owner comes first
   const first = project.labels.toSorted((a, b) => b.priority - a.priority)[0];
   const measured = live?.quality.test ?? live?.quality.validation;

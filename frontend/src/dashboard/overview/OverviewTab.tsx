@@ -3,7 +3,7 @@ import { useMemo, useState } from "preact/hooks";
 import { api, body, type Label, type Schemas } from "../../api/client";
 import { useChanges } from "../../shell/events";
 import { useLoaded } from "../../shell/load";
-import { theme } from "../../shell/theme";
+import { chartInk } from "../../shell/theme";
 import { Chart } from "../../widgets/Chart";
 import { Choice } from "../../widgets/Choice";
 import type { TabProps } from "../Dashboard";
@@ -14,7 +14,7 @@ import { Now } from "./Now";
 type Round = Schemas["RoundView"];
 
 /** The learning curve with its table, and what is going on. */
-export function OverviewTab({ project, me, change }: TabProps) {
+export function OverviewTab({ project, change }: TabProps) {
   const [split, setSplit] = useState<"validation" | "test">("test");
   const [axis, setAxis] = useState<Axis>("tiles");
   const [figure, setFigure] = useState<Figure>("dice");
@@ -25,7 +25,7 @@ export function OverviewTab({ project, me, change }: TabProps) {
   useChanges(change, ["model"], metrics.again);
   const choice = { split, axis, figure };
   const rounds = metrics.value.value?.rounds;
-  const ink = theme.value === "dark" ? "#a3b0bd" : "#4d5a67";
+  const ink = chartInk.value;
   const drawn = useMemo(() => options(project.labels, choice, ink), [project, split, axis, figure, ink]);
   const data = useMemo(
     () => aligned(rounds ?? [], project.labels, choice),
@@ -34,7 +34,7 @@ export function OverviewTab({ project, me, change }: TabProps) {
   const measured = rounds?.some((round) => round.quality[split]);
   return (
     <>
-      <Now project={project} me={me} change={change} />
+      <Now project={project} change={change} metrics={metrics.value.value} />
       <section aria-labelledby="curve">
         <h2 id="curve">Learning curve</h2>
         <p class="row">

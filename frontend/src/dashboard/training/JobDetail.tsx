@@ -3,7 +3,7 @@ import { useEffect, useMemo } from "preact/hooks";
 import { api, body, bytes, type Job, type Project, type Schemas } from "../../api/client";
 import type { Change } from "../../shell/events";
 import { useLoaded } from "../../shell/load";
-import { theme } from "../../shell/theme";
+import { chartInk } from "../../shell/theme";
 import { Chart } from "../../widgets/Chart";
 import { curveData, curveOptions } from "./curve";
 
@@ -39,7 +39,7 @@ export function JobDetail(props: {
     return () => clearInterval(timer);
   }, [running, trains]);
 
-  const ink = theme.value === "dark" ? "#a3b0bd" : "#4d5a67";
+  const ink = chartInk.value;
   const drawn = useMemo(() => curveOptions(project.labels, ink), [project, ink]);
   const points = curve.value.value?.points;
   const data = useMemo(() => curveData(points ?? [], project.labels), [points, project]);
