@@ -81,11 +81,7 @@ async def upload_image(
             request,
             upload,
             limit,
-            TooLarge(
-                f"The file is larger than the {limit} bytes allowed here: cut it into "
-                "parts, or ask for a higher CISTERNA_MAX_UPLOAD_BYTES.",
-                field="file",
-            ),
+            too_large(limit, "file"),
         )
         if not is_whole:
             raise Invalid(
@@ -132,23 +128,23 @@ def _may_upload(database: Database, principal: Principal, key: str) -> uuid.UUID
 
 
 async def receive(
-    request: Request, upload: Upload, limit: int, too_large: TooLarge
+    request: Request, upload: Upload, limit: int, error: TooLarge
 ) -> bool:
     """Move the body into the store, in blocks, outside the event loop.
 
-    False if the connection broke; what had arrived is written. Raises `too_large` if
+    False if the connection broke; what had arrived is written. Raises `error` if
     there are more than `limit` bytes.
     """
     stated = request.headers.get("content-length", "")
     if stated.isdigit() and int(stated) > limit:
-        raise too_large
+        raise error
     is_whole = True
     pending = bytearray()
     try:
         async for block in request.stream():
             pending += block
             if upload.bytes + len(pending) > limit:
-                raise too_large
+                raise error
             if len(pending) >= CHUNK:
                 await run_in_threadpool(upload.write, bytes(pending))
                 pending.clear()
@@ -157,6 +153,15 @@ async def receive(
     if pending:
         await run_in_threadpool(upload.write, bytes(pending))
     return is_whole
+
+
+def too_large(limit: int, field: str) -> TooLarge:
+    """The error for a file of more than `limit` bytes."""
+    return TooLarge(
+        f"The file is larger than the {limit} bytes allowed here: cut it into parts, "
+        "or ask for a higher CISTERNA_MAX_UPLOAD_BYTES.",
+        field=field,
+    )
 
 
 def check_bytes(upload: Upload, stated: str | None) -> None:

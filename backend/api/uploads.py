@@ -16,7 +16,7 @@ from backend.api.deps import (
     StoreDep,
     StreamPrincipalDep,
 )
-from backend.api.images import check_bytes, receive
+from backend.api.images import check_bytes, receive, too_large
 from backend.api.projects import Key
 from backend.api.routing import guarded, streaming
 from backend.api.tus import EXTENSIONS, TUS, VERSION, TusRoute, read_metadata, tell
@@ -92,11 +92,7 @@ def begin_upload(
     """Begin a resumable upload (manager); PATCH the bytes to its Location."""
     row = access.project(session, principal, project, Role.MANAGER)
     if upload_length > settings.max_upload_bytes:
-        raise TooLarge(
-            f"The file is larger than the {settings.max_upload_bytes} bytes allowed "
-            "here: cut it into parts, or ask for a higher CISTERNA_MAX_UPLOAD_BYTES.",
-            field="Upload-Length",
-        )
+        raise too_large(settings.max_upload_bytes, "Upload-Length")
     about = read_metadata(upload_metadata)
     upload = uploads.begin(session, principal, row.id, about, upload_length)
     session.refresh(upload)
