@@ -57,3 +57,34 @@ def learning_curve(
         panel.legend(loc="lower right")
     panels[0].set_ylabel("Dice on three held-out sections")
     figure.savefig(into, dpi=120)
+
+
+def captures(records: Sequence[dict[str, Any]], into: Path) -> None:
+    """Write bars of each score's capture: a panel per model and label, a dot per seed.
+
+    The dashed line is the oracle, the dotted one chance.
+    """
+    from matplotlib.figure import Figure
+
+    runs = list(dict.fromkeys(run for record in records for run in record["runs"]))
+    labels = list(records[0]["runs"][runs[0]]["labels"]) if runs else []
+    figure = Figure(figsize=(6 * len(labels), 4.2 * len(runs)), layout="constrained")
+    grid = figure.subplots(len(runs), len(labels), squeeze=False)
+    for run, row in zip(runs, grid, strict=True):
+        here = [r["runs"][run]["labels"] for r in records if run in r["runs"]]
+        for label, panel in zip(labels, row, strict=True):
+            found = [seed[label]["scores"] for seed in here]
+            means = {
+                name: float(np.mean([seed[name]["capture"] for seed in found]))
+                for name in found[0]
+            }
+            names = sorted(means.keys() - {"oracle", "random"}, key=means.__getitem__)
+            panel.barh(names, [means[name] for name in names], color="0.8")
+            for seed in found:
+                panel.plot([seed[name]["capture"] for name in names], names, "k.", ms=4)
+            panel.axvline(means["oracle"], ls="--", color="tab:red", label="oracle")
+            panel.axvline(0.1, ls=":", color="0.4", label="chance")
+            panel.set(title=f"{label}, {len(found)} seeds\n{run}", xlim=(0, 1))
+            panel.set_xlabel("share of missed pixels in a tenth of the tiles")
+            panel.legend(loc="lower right")
+    figure.savefig(into, dpi=120)

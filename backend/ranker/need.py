@@ -52,6 +52,8 @@ class ClassNeed:
     target_recall: float
     recall: float | None
     tiles: int
+    balance: float = 0.0
+    """Measured precision − recall, −1..1; 0 while it is not known."""
 
 
 def class_needs(
@@ -103,6 +105,7 @@ def class_needs(
             target_recall=label.target_recall,
             recall=figures.recall if believed else None,
             tiles=figures.tiles,
+            balance=_balance(figures) if believed else 0.0,
         )
         for label, weight, figures, believed in zip(
             labels, weights, seen, known, strict=True
@@ -136,6 +139,17 @@ def _believed(figures: Measured) -> bool:
     """Whether a label's figures rest on enough tiles to be used."""
     defined = figures.recall is not None and figures.dice is not None
     return defined and figures.tiles >= MIN_TILES
+
+
+def _balance(figures: Measured) -> float:
+    """Return precision − recall; precision follows from D = 2 P R / (P + R)."""
+    recall, dice = figures.recall or 0.0, figures.dice or 0.0
+    if not recall:
+        return 0.0
+    precision = (
+        min(1.0, dice * recall / (2 * recall - dice)) if dice < 2 * recall else 1
+    )
+    return precision - recall
 
 
 def _shrunk(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.special
 from numpy.typing import NDArray
 
 from backend.domain.geometry import TileGrid
@@ -22,7 +23,7 @@ LOGIT_EDGES: F8 = np.arange(-9.0, 6.0)
 logit p < −9 (p below 0.00012), bin b holds b − 10 ≤ logit p < b − 9, and bin 15 holds
 logit p ≥ 5 (p above 0.9933). Pixels not decided for a class lie mostly below 0."""
 BINS = len(LOGIT_EDGES) + 1
-_PROBABILITY_EDGES = (1 / (1 + np.exp(-LOGIT_EDGES))).astype(np.float32)
+PROBABILITY_EDGES = (1 / (1 + np.exp(-LOGIT_EDGES))).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +55,8 @@ class TileStatistics:
     """(T,) Σ H, nats."""
     class_entropy: F8
     """(T, C) Σ H·p, nats."""
+    label_entropy: F8
+    """(T, C) Σ h(p), the entropy of "this label or not" of the mean, nats."""
     information_sum: F8
     """(T,) Σ mutual information between label and ensemble member, nats."""
     class_information: F8
@@ -77,7 +80,12 @@ class TileStatistics:
         for name, array in self._arrays().items():
             if array.shape != shapes.get(name, (tiles, labels)):
                 raise ValueError(f"tile statistics: {name} has shape {array.shape}")
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
+        self.check_numbers()
+
+    def check_numbers(self) -> None:
+        """Raise ValueError if a number is NaN or infinite, or a tile has no pixels."""
+        for name, array in self._arrays().items():
+            if array.dtype.kind == "f" and not _finite(array):
                 raise ValueError(f"tile statistics: {name} holds NaN or infinity")
         if (self.valid < 1).any():
             raise ValueError("tile statistics: a tile has no pixels")
@@ -98,8 +106,14 @@ class TileStatistics:
 
     @classmethod
     def load(cls, path: Path) -> "TileStatistics":
-        """Read what `save` wrote."""
+        """Read what `save` wrote; ValueError if an earlier release did, with less."""
         with np.load(path, allow_pickle=False) as file:
+            missing = [field.name for field in fields(cls) if field.name not in file]
+            if missing:
+                raise ValueError(
+                    f"The tile statistics lack {', '.join(missing)}: they are of an "
+                    "earlier release. Start a training to have them made anew."
+                )
             return cls(*(file[field.name] for field in fields(cls)))
 
     @classmethod
@@ -135,7 +149,7 @@ class TileAccumulator:
         self._area = np.zeros((*tiles, labels), np.int64)
         self._histogram = np.zeros((*tiles, labels, BINS), np.int32)
         self._plain = np.zeros((*tiles, 2))
-        self._classes = np.zeros((*tiles, labels, 5))
+        self._classes = np.zeros((*tiles, labels, 6))
         self._rows = 0
         self._above: NDArray[np.float32] | None = None
 
@@ -192,8 +206,9 @@ class TileAccumulator:
         tiles, labels = len(self._grid), len(self._values)
         boxes = np.array([(b.y, b.x, b.h, b.w) for b in self._grid], np.int32)
         entropy, information = self._plain.reshape(tiles, 2).T
-        classes = np.moveaxis(self._classes.reshape(tiles, labels, 5), -1, 0).copy()
-        p_sum, p_missed, class_entropy, class_information, boundary = classes
+        classes = np.moveaxis(self._classes.reshape(tiles, labels, 6), -1, 0).copy()
+        p_sum, p_missed, class_entropy, label_entropy = classes[:4]
+        class_information, boundary = classes[4:]
         if embedding is None:
             embedding = np.zeros((tiles, 0), np.float32)
         return TileStatistics(
@@ -206,6 +221,7 @@ class TileAccumulator:
             logit_histogram=self._histogram.reshape(tiles, labels, BINS),
             entropy_sum=entropy.copy(),
             class_entropy=class_entropy,
+            label_entropy=label_entropy,
             information_sum=information.copy(),
             class_information=class_information,
             boundary=boundary,
@@ -229,6 +245,7 @@ class TileAccumulator:
             p,
             np.where(decided, np.float32(0), p),
             entropy * p,
+            _binary_entropy(p),
             information,
             np.sqrt(down * down + across * across),
         ]
@@ -236,8 +253,8 @@ class TileAccumulator:
         area = self._sum(decided).astype(np.int64)
         self._area[row, :, label] += area
         # Most pixels lie in bin 0 for most labels: only the others are looked up.
-        likely = np.flatnonzero((p >= _PROBABILITY_EDGES[0]) & ~decided)
-        bins = np.digitize(p.reshape(-1)[likely], _PROBABILITY_EDGES)
+        likely = np.flatnonzero((p >= PROBABILITY_EDGES[0]) & ~decided)
+        bins = np.digitize(p.reshape(-1)[likely], PROBABILITY_EDGES)
         bins += likely % p.shape[1] // self._grid.tile * BINS
         counts = np.bincount(bins, minlength=self._grid.columns * BINS)
         counts = counts.reshape(-1, BINS)
@@ -248,3 +265,18 @@ class TileAccumulator:
     def _sum(self, rows: NDArray[np.generic]) -> F8:
         """Sum (h, width) over the tile columns, giving (columns,)."""
         return np.add.reduceat(rows.sum(axis=0, dtype=np.float64), self._starts)
+
+
+def _finite(array: NDArray[Any]) -> bool:
+    """Whether all numbers are finite: then their sum is, unless it overflows."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(array.sum()) or np.isfinite(array).all())
+
+
+def _binary_entropy(p: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return −p ln p − (1 − p) ln (1 − p), 0 at both ends."""
+    q = 1 - p
+    entropy: NDArray[np.float32] = -(
+        scipy.special.xlogy(p, p) + scipy.special.xlogy(q, q)
+    )
+    return np.maximum(entropy, np.float32(0))
