@@ -156,6 +156,40 @@ def test_zero_is_background_only_when_every_label_was_looked_for() -> None:
     assert not np.shares_memory(whole, mask)
 
 
+def test_zero_may_be_what_nobody_looked_for() -> None:
+    assert masks.zero_may_be((4,), LIVER.values) == {0, 1, 2, 3, 5}
+    assert masks.zero_may_be(LIVER.values, LIVER.values) == {0}
+    assert masks.zero_may_be((), LIVER.values) == {0, *LIVER.values}
+    # labels that were looked for once and are gone change nothing
+    assert masks.zero_may_be((1, 2, 3, 4, 5, 99), LIVER.values) == {0}
+
+
+@pytest.mark.parametrize(
+    ("revisions", "left"),
+    [
+        ([], {0, 1, 2, 3, 4, 5}),
+        ([([255], (4,))], {0, 1, 2, 3, 4, 5}),
+        ([([0, 0], ())], {0, 1, 2, 3, 4, 5}),
+        ([([0], (4,))], {0, 1, 2, 3, 5}),
+        ([([0], (4,)), ([2], ())], {2}),
+        ([([0], (4,)), ([0], LIVER.values)], {0}),
+        ([([0], (4,)), ([0], (1, 2, 3, 5))], {0}),
+        ([([4, 255], (4,))], {4}),
+        ([([0, 4], ())], {4}),
+        ([([0, 4], (4,))], set()),
+        ([([1], ()), ([2], ())], set()),
+    ],
+)
+def test_what_no_pixel_rules_out_is_left(
+    revisions: list[tuple[list[int], tuple[int, ...]]], left: set[int]
+) -> None:
+    seen = [
+        (np.array([values], np.uint8), masks.zero_may_be(complete_for, LIVER.values))
+        for values, complete_for in revisions
+    ]
+    assert masks.never_ruled_out(seen, LIVER.values) == left
+
+
 def test_value_maps_rename_every_value() -> None:
     raster = np.array([[0, 700], [3, 9]], np.uint16)
     mapped = masks.apply_value_map(raster, {0: 255, 700: 4, 3: 0, 9: 4, 8: 1})

@@ -14,7 +14,7 @@ from PIL import Image
 from scipy import stats
 
 from backend.domain.states import Split
-from bench import curve, forgetting, loop_real, results, vnc
+from bench import curve, forgetting, loop_real, partial, results, vnc
 from bench import round as second_round
 from bench.places import FOLDER
 from bench.stock import Stock, write_raw
@@ -120,6 +120,28 @@ def test_forgetting_compares_versions_of_the_same_tiles(
     assert before.out.count("seed 0") == 6
     again = forgetting.one_seed(cord, forest, 0, 2, budget, budget)
     assert again == record  # nothing is trained twice
+
+
+def test_partial_looks_at_as_many_pixels_for_a_class_in_each_arm(
+    cord: Cord, forest: ForestSegmenter
+) -> None:
+    record = partial.one_seed(cord, forest, 0, 4, 1)
+    assert [record[arm]["tiles"] for arm in partial.ARMS] == [4, 4, 2]
+    assert {record[arm]["pixel_classes"] for arm in partial.ARMS} == {4 * 128**2}
+    # nothing in the tiles of `ignored` is background, so it sees labels everywhere
+    assert record["sets"]["test"]["mean"] > record["ignored"]["test"]["mean"] + 0.1
+    found = partial.summary([record])
+    assert found["dice"]["sets"] == pytest.approx(record["sets"]["test"], abs=1e-4)
+    assert found["over_complete"]["mean"]["n"] == 1
+
+    whole = cord.data(cord.draw(0, 4), 0).tiles
+    for arm, zero in (("sets", 0), ("ignored", 255)):
+        tiles = partial.lessons_of(arm, cord, 0, 4).tiles
+        for tile, other, value in zip(tiles, whole, (2, 5, 2, 5), strict=True):
+            truth, seen = np.load(other.target), np.load(tile.target)
+            known = (truth == value) | (truth == 255)
+            assert (seen == np.where(known, truth, zero)).all()
+            assert tile.complete_for == ((value,) if arm == "sets" else None)
 
 
 def test_the_interval_is_students() -> None:

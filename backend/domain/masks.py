@@ -5,7 +5,7 @@ complete for*, 1-254 label values, 255 *unknown*.
 """
 
 import zlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -193,14 +193,44 @@ def validate(
 def training_target(
     mask: Raster, complete_for: Collection[int], schema: LabelSchema
 ) -> Raster:
-    """Return what a revision teaches: labels as they are, 255 never trained on.
+    """Return what a revision teaches those who know one class per pixel, or none.
 
     A 0 is background only if the revision is complete for every label; otherwise the
-    pixel may still be one of the labels nobody looked for.
+    pixel may still be one of the labels nobody looked for, and becomes 255, never
+    trained on. Our own trainers lose less: they learn what a 0 may be.
     """
-    if set(schema.values) <= set(complete_for):
+    if zero_may_be(complete_for, schema.values) == {BACKGROUND}:
         return mask.copy()
     return np.where(mask == BACKGROUND, np.uint8(UNKNOWN), mask)
+
+
+def zero_may_be(
+    complete_for: Collection[int], values: Collection[int]
+) -> frozenset[int]:
+    """Return the classes a 0 may stand for, of all label values and background (0).
+
+    Background is always among them, and every label nobody looked for.
+    """
+    return frozenset({BACKGROUND, *values}) - frozenset(complete_for)
+
+
+def never_ruled_out(
+    revisions: Iterable[tuple[Raster, frozenset[int]]], values: Collection[int]
+) -> frozenset[int]:
+    """Return the classes that every pixel of these revisions may be.
+
+    A revision is its raster and what a 0 in it may be. If some class is left, whoever
+    always answers it is never wrong, so there is nothing to learn; if all are left,
+    nothing is annotated.
+    """
+    left = frozenset({BACKGROUND, *values})
+    for mask, may_be in revisions:
+        for value in np.unique(mask).tolist():
+            if value == BACKGROUND:
+                left &= may_be
+            elif value != UNKNOWN:
+                left &= {value}
+    return left
 
 
 def apply_value_map(

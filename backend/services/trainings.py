@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session, undefer
 from backend.db import publish_after_commit
 from backend.domain.errors import Conflict, NothingToTrain
 from backend.domain.events import Event, EventKind
-from backend.domain.labels import UNKNOWN
-from backend.domain.masks import training_target, unpack
+from backend.domain.labels import BACKGROUND, UNKNOWN
+from backend.domain.masks import never_ruled_out, unpack, zero_may_be
 from backend.domain.states import (
     MODEL_STEPS,
     JobKind,
@@ -142,27 +142,29 @@ def _live(session: Session, project: Project) -> ModelVersion | None:
 
 
 def _refuse_the_unteachable(project: Project, tiles: list[AnnotatedTile]) -> set[int]:
-    """Return the values that the annotations show, background included."""
+    """Return the label values that the annotations show."""
     if not tiles:
         raise NothingToTrain(
             "There is no accepted annotation in the pool: annotate a tile first."
         )
-    known: set[int] = set()
+    values = project.schema.values
+    shown: set[int] = set()
+    left = frozenset({BACKGROUND, *values})
     for tile in tiles:
         mask = unpack(tile.raster, (tile.box.h, tile.box.w))
-        target = training_target(mask, tile.complete_for, project.schema)
-        known.update(np.unique(target).tolist())
-    known.discard(UNKNOWN)
-    if not known:
+        shown.update(np.unique(mask).tolist())
+        may_be = zero_may_be(tile.complete_for, values)
+        left &= never_ruled_out([(mask, may_be)], values)
+    if left == {BACKGROUND, *values}:
         raise NothingToTrain(
             "Every annotated pixel is unknown: paint a label or declare tiles complete."
         )
-    if len(known) == 1:
+    if left:
         raise NothingToTrain(
             "The annotations show one class only: annotate a tile with another label, "
             "or with background, so that there is something to tell apart."
         )
-    return known
+    return shown - {BACKGROUND, UNKNOWN}
 
 
 def prepare(session: Session, job: Job) -> TrainWork:

@@ -125,17 +125,13 @@ def believe(
     (Houlsby et al., arXiv:1112.5745), per pixel and for "this label or not".
     `breathe` is called between members and may raise.
     """
-    height, width, count = features.shape
-    channels = (0, *values)
-    mean = np.zeros((len(channels), height, width), np.float32)
+    height, width, _ = features.shape
+    mean = np.zeros((len(values) + 1, height, width), np.float32)
     expected = np.zeros((height, width), np.float32)
     class_expected = np.zeros((len(values), height, width), np.float32)
     for member in members:
         breathe()
-        p = np.zeros_like(mean)
-        known = [channels.index(value) for value in member.classes_]
-        answer = member.predict_proba(features.reshape(-1, count))
-        p[known] = answer.T.reshape(-1, height, width)
+        p = answer(member, values, features)
         mean += p / len(members)
         expected += _entropy(p).sum(axis=0) / len(members)
         class_expected += (_entropy(p[1:]) + _entropy(1 - p[1:])) / len(members)
@@ -147,6 +143,16 @@ def believe(
         information=np.maximum(entropy - expected, 0),
         class_information=np.maximum(class_entropy - class_expected, 0),
     )
+
+
+def answer(member: ExtraTreesClassifier, values: tuple[int, ...], features: F4) -> F4:
+    """Return one member's probabilities (C + 1, h, w) for (h, w, F) features."""
+    height, width, count = features.shape
+    p = np.zeros((len(values) + 1, height, width), np.float32)
+    known = [(0, *values).index(value) for value in member.classes_]
+    said = member.predict_proba(features.reshape(-1, count))
+    p[known] = said.T.reshape(-1, height, width)
+    return p
 
 
 def _entropy(p: F4) -> F4:

@@ -1,17 +1,17 @@
 """Annotated tiles as nnU-Net's preprocessed cases.
 
 A case is a tile with a margin of one patch, cut from its image after normalisation and
-resampling, so that training sees what prediction sees. Pixels nobody annotated are
-*ignore*. Only this module renumbers label values. Cases are kept from round to round;
-manifest, split and dataset.json are written afresh each time.
+resampling, so that training sees what prediction sees. Its target holds the codes of
+`worker.nnunet.numbering`; what nobody annotated is *ignore*. Cases are kept from round
+to round; manifest, split and dataset.json are written afresh each time.
 """
 
 import json
 import shutil
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import sqrt
+from math import ceil, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -23,51 +23,17 @@ from nnunetv2.training.dataloading.nnunet_dataset import (
 from numpy.typing import NDArray
 
 from backend.domain.geometry import Box
-from backend.domain.labels import BACKGROUND, UNKNOWN
+from backend.domain.labels import BACKGROUND
+from backend.domain.masks import never_ruled_out
 from worker.nnunet import cases as kept
+from worker.nnunet.numbering import Codes, Numbering
 from worker.nnunet.planner import CONFIGURATION, DATASET, describe_dataset
 from worker.nnunet.resampling import WorkingImage
 from worker.segmenter import SegmenterError, TrainingData, TrainingTile
 
-_FORMAT = 1
+_FORMAT = 2
 """Grows when cases of the same sources come to look different."""
 _LOCATIONS = 10_000  # pixels remembered per class and case; as many as nnU-Net keeps
-
-
-@dataclass(frozen=True, slots=True)
-class Numbering:
-    """Label values as nnU-Net wants them: background 0, labels 1..C, ignore C + 1."""
-
-    values: tuple[int, ...]
-
-    @property
-    def ignore(self) -> int:
-        """The number of pixels that are never learnt from."""
-        return len(self.values) + 1
-
-    @property
-    def annotated(self) -> tuple[int, ...]:
-        """nnU-Net's key for all annotated pixels in `class_locations`."""
-        return (-1, *range(self.ignore))
-
-    def encode(self, target: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Turn label values into numbers; refuses a value outside the schema."""
-        table = np.full(256, 255, np.uint8)
-        table[[BACKGROUND, *self.values]] = range(self.ignore)
-        table[UNKNOWN] = self.ignore
-        numbers = table[target]
-        if (numbers == 255).any():
-            strange = sorted({int(v) for v in np.unique(target[numbers == 255])})
-            raise SegmenterError(
-                f"An annotation holds the values {strange}, which no label of the "
-                "project has; retract it or add the labels.",
-                retryable=False,
-            )
-        return numbers
-
-    def decode(self, numbers: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Turn numbers 0..C into label values."""
-        return np.array([BACKGROUND, *self.values], np.uint8)[numbers]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +45,11 @@ class Case:
     image_id: str
     box: Box
     labelled: int
-    """Working pixels of the tile that carry a label or background."""
+    """Working pixels of the tile that are annotated. Where a pixel may be one of
+    several classes, it counts by the part of all classes that it rules out."""
     learnt: bool
     """False for validation."""
+    complete_for: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +58,8 @@ class Dataset:
 
     folder: Path
     cases: tuple[Case, ...]
+    sets: tuple[tuple[int, ...], ...]
+    """The numbers of the classes that each code of a target allows."""
     reused: int = 0
     """How many of the tiles had been prepared by an earlier training."""
     prepared: int = 0
@@ -117,19 +87,18 @@ def refuse_hopeless(data: TrainingData) -> None:
             "There is no annotated tile to train on; annotate one first.",
             retryable=False,
         )
-    seen: set[int] = set()
-    for tile in data.tiles:
-        seen |= set(np.unique(_load_target(tile)).tolist())
-    seen.discard(UNKNOWN)
-    if not seen:
+    values = data.schema.values
+    revisions = ((_load_target(tile), tile.zero_may_be(values)) for tile in data.tiles)
+    left = never_ruled_out(revisions, values)
+    if left == {BACKGROUND, *values}:
         raise SegmenterError(
             "Every annotated pixel is marked unknown; label or clear some pixels.",
             retryable=False,
         )
-    if len(seen) == 1:
+    if left:
         raise SegmenterError(
-            f"All annotated pixels have the same value ({seen.pop()}); annotate a tile "
-            "that shows both a label and something else.",
+            f"All annotated pixels may have the same value ({min(left)}); annotate a "
+            "tile that shows both a label and something else.",
             retryable=False,
         )
 
@@ -148,7 +117,8 @@ def build(data: TrainingData, preprocessed: Path, patch: tuple[int, int]) -> Dat
     workshop = _Workshop(data, patch)
     jobs = [(tile, True) for tile in data.tiles]
     jobs += [(tile, False) for tile in data.validation]
-    cases, used, reused = [], defaultdict[str, set[str]](set), 0
+    counted: dict[str, tuple[TrainingTile, bool, Mapping[int, int]]] = {}
+    used, reused = defaultdict[str, set[str]](set), 0
     for number, (tile, learnt) in enumerate(jobs):
         identifier = f"tile_{number:05d}"
         piece = workshop.piece(tile, learnt=learnt)
@@ -166,20 +136,27 @@ def build(data: TrainingData, preprocessed: Path, patch: tuple[int, int]) -> Dat
                     retryable=True,
                 )
         used[tile.image_id].add(piece.key)
-        if facts["labelled"]:
-            cases.append(
-                Case(
-                    identifier=identifier,
-                    annotation_id=tile.annotation_id,
-                    image_id=tile.image_id,
-                    box=tile.box,
-                    labelled=facts["labelled"],
-                    learnt=learnt,
-                )
-            )
+        if facts["codes"]:
+            counted[identifier] = tile, learnt, dict(facts["codes"])
     for image in data.images:
         kept.forget_unused(shelf / image, used[image])
-    dataset = Dataset(folder, tuple(cases), reused, len(jobs) - reused)
+    numbering = workshop.numbering
+    taught = (codes for _, learnt, codes in counted.values() if learnt)
+    shown = {code for codes in taught for code in codes if 0 < code < numbering.ignore}
+    sets = numbering.sets(shown)
+    cases = (
+        Case(
+            identifier=identifier,
+            annotation_id=tile.annotation_id,
+            image_id=tile.image_id,
+            box=tile.box,
+            labelled=_labelled(codes, sets),
+            learnt=learnt,
+            complete_for=tile.complete_for,
+        )
+        for identifier, (tile, learnt, codes) in counted.items()
+    )
+    dataset = Dataset(folder, tuple(cases), sets, reused, len(jobs) - reused)
     learn, monitor = (dataset.identifiers(learnt=value) for value in (True, False))
     described = describe_dataset(data.schema, len(learn))
     (base / "dataset.json").write_text(json.dumps(described, indent=2))
@@ -211,7 +188,7 @@ class _Workshop:
     """What the pieces of one dataset share."""
 
     def __init__(self, data: TrainingData, patch: tuple[int, int]) -> None:
-        self.numbering, self.patch = Numbering(data.schema.values), patch
+        self.numbering, self.patch = Numbering.of(data), patch
         self._data = data
         self._images = {
             id: WorkingImage.open(data.images[id], data.working_nm)
@@ -251,10 +228,15 @@ class _Workshop:
         painted = (*others, tile)
         return _Piece(kept.key_of(sources), image, region, own, painted, self)
 
+    def zero(self, tile: TrainingTile) -> int:
+        """Return the code of a tile's zeros."""
+        return self.numbering.zero(tile.zero_may_be(self.numbering.values))
+
     def _content(self, tile: TrainingTile) -> tuple[object, ...]:
         if tile.target not in self._digests:
             self._digests[tile.target] = kept.digest_of(tile.target)
-        return asdict(tile.box), self._digests[tile.target]
+        # what a code stands for is said by `sets`, which no case holds
+        return asdict(tile.box), self._digests[tile.target], self.zero(tile)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,29 +250,30 @@ class _Piece:
     painted: tuple[TrainingTile, ...]
     workshop: _Workshop
 
-    def write(self, path: Path) -> dict[str, int]:
-        """Write the case; returns how many of the tile's own pixels are `labelled`.
+    def write(self, path: Path) -> dict[str, list[tuple[int, int]]]:
+        """Write the case; returns its `codes`: how often each but *ignore* occurs.
 
         Patches are drawn by the tile's own labels, so the margin does not count.
         """
         numbering, patch = self.workshop.numbering, self.workshop.patch
         region, own = self.region, self.own
-        target = np.full((region.h, region.w), numbering.ignore, np.uint8)
+        target = np.full((region.h, region.w), numbering.ignore, np.int16)
         for tile in self.painted:
-            _paint(target, region, self.image, tile, numbering)
+            codes = numbering.encode(_load_target(tile), self.workshop.zero(tile))
+            _paint(target, region, self.image, tile.box, codes)
         inside = np.zeros(target.shape, bool)
         top, left = own.y - region.y, own.x - region.x
         inside[top : top + own.h, left : left + own.w] = True
         mine = inside & (target != numbering.ignore)
         if not mine.any():
-            return {"labelled": 0}
+            return {"codes": []}
         properties = {
             "spacing": [999.0, 1.0, 1.0],
             "class_locations": _locations(target, mine, numbering),
             "tile": (top, left, own.h, own.w),
         }
         pixels = self.image.read(region)[None, None]
-        numbers = target.astype(np.int16)[None, None]
+        numbers = target[None, None]
         blocks, chunks = comp_blosc2_params(pixels.shape, patch, pixels.itemsize)
         blocks_seg, chunks_seg = comp_blosc2_params(
             numbers.shape, patch, numbers.itemsize
@@ -305,7 +288,19 @@ class _Piece:
             chunks_seg=chunks_seg,
             blocks_seg=blocks_seg,
         )
-        return {"labelled": int(mine.sum())}
+        found, pixels_each = np.unique(target[mine], return_counts=True)
+        counts = zip(found.tolist(), pixels_each.tolist(), strict=True)
+        return {"codes": list(counts)}
+
+
+def _labelled(codes: Mapping[int, int], sets: Sequence[tuple[int, ...]]) -> int:
+    """Return how many annotated pixels these are worth."""
+    classes = max(map(len, sets))
+    worth = (
+        pixels * (1 if len(sets[code]) == 1 else 1 - len(sets[code]) / classes)
+        for code, pixels in codes.items()
+    )
+    return ceil(sum(worth))
 
 
 def _meets(start: int, length: int, at: NDArray[np.intp]) -> bool:
@@ -314,31 +309,19 @@ def _meets(start: int, length: int, at: NDArray[np.intp]) -> bool:
 
 
 def _paint(
-    target: NDArray[np.uint8],
-    region: Box,
-    image: WorkingImage,
-    tile: TrainingTile,
-    numbering: Numbering,
+    target: Codes, region: Box, image: WorkingImage, box: Box, codes: Codes
 ) -> None:
-    """Write a tile's numbers where it meets the region."""
+    """Write a tile's codes where its box meets the region."""
     rows, columns = image.nearest(region)
-    within_rows = np.flatnonzero(
-        (rows >= tile.box.y) & (rows < tile.box.y + tile.box.h)
-    )
-    within_columns = np.flatnonzero(
-        (columns >= tile.box.x) & (columns < tile.box.x + tile.box.w)
-    )
-    if not len(within_rows) or not len(within_columns):
-        return
-    numbers = numbering.encode(_load_target(tile))
-    numbers = numbers[
-        np.ix_(rows[within_rows] - tile.box.y, columns[within_columns] - tile.box.x)
-    ]
-    target[np.ix_(within_rows, within_columns)] = numbers
+    within_rows = np.flatnonzero((rows >= box.y) & (rows < box.y + box.h))
+    within_columns = np.flatnonzero((columns >= box.x) & (columns < box.x + box.w))
+    if len(within_rows) and len(within_columns):
+        seen = np.ix_(rows[within_rows] - box.y, columns[within_columns] - box.x)
+        target[np.ix_(within_rows, within_columns)] = codes[seen]
 
 
 def _locations(
-    target: NDArray[np.uint8], mine: NDArray[np.bool_], numbering: Numbering
+    target: Codes, mine: NDArray[np.bool_], numbering: Numbering
 ) -> dict[int | tuple[int, ...], NDArray[np.int32]]:
     """Return (n, 4) positions (channel, 0, y, x) per label and for all annotated."""
     random = np.random.default_rng(1234)

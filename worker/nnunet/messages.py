@@ -58,11 +58,13 @@ def _pack_tile(tile: TrainingTile) -> dict[str, Any]:
 
 
 def _unpack_tile(packed: Mapping[str, Any]) -> TrainingTile:
+    complete = packed["complete_for"]
     return TrainingTile(
         annotation_id=packed["annotation_id"],
         image_id=packed["image_id"],
         box=Box(**packed["box"]),
         target=Path(packed["target"]),
+        complete_for=None if complete is None else tuple(complete),
     )
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from worker.nnunet.device import precision
+from worker.nnunet.losses import SetLoss
 from worker.nnunet.trainer import TileTrainer
 
 Scores = dict[str, float | None]
@@ -26,17 +27,18 @@ def monitor(trainer: TileTrainer, network: nn.Module, names: tuple[str, ...]) ->
 
     The keys are `validation_loss` and `validation_dice/<label>`; without validation
     tiles the training tiles are scored and the keys say `training_`. At most 24 tiles
-    are looked at, always the same. Their annotated pixels are pooled. The loss is
-    1 − soft Dice, mean over the labels that occur, plus the cross entropy; the Dice is
-    None where a label occurs neither in the annotations nor in the predictions.
+    are looked at, always the same. Their annotated pixels are pooled, for each label
+    those where it is known. The loss is 1 − soft Dice, mean over the labels that occur,
+    plus the cross entropy, as in training; the Dice is None where a label occurs
+    neither in the annotations nor in the predictions.
     """
     learn, watch = trainer.get_tr_and_val_datasets()
     kind, cases = ("validation", watch) if watch.identifiers else ("training", learn)
     every = ceil(len(cases.identifiers) / _TILES)
-    ignore = trainer.label_manager.ignore_label
-    labels = torch.arange(1, len(names) + 1)[:, None]
+    loss = SetLoss(trainer.dataset.sets, batch_dice=True)
+    labels = torch.arange(1, len(names) + 1)[:, None, None]
     counts = torch.zeros((5, len(names)), dtype=torch.float64)
-    lost, known = 0.0, 0
+    lost, told = 0.0, 0
     network.eval()
     for identifier in cases.identifiers[::every]:
         pixels, target, _, properties = cases.load_case(identifier)
@@ -45,22 +47,22 @@ def monitor(trainer: TileTrainer, network: nn.Module, names: tuple[str, ...]) ->
         for rows, columns, said in _said(
             trainer, network, pixels[0, 0], properties["tile"]
         ):
-            true = torch.from_numpy(
+            codes = torch.from_numpy(
                 target[0, 0][inside][rows, columns].astype(np.int64)
             )
-            is_known = true != ignore
-            log_p, true = said[:, is_known], true[is_known]
-            decided, p, is_label = log_p.argmax(0), log_p[1:].exp(), true == labels
-            lost -= float(log_p.gather(0, true[None]).sum())
-            known += len(true)
-            chosen = decided == labels
-            parts = (chosen & is_label, chosen, is_label, p * is_label, p)
-            counts += torch.stack([part.double().sum(1) for part in parts])
-    both, said_n, true_n, soft_both, soft_said = counts
+            lost += float(loss.surprise(said[None], codes[None]).double().sum())
+            told += int(loss.told[codes].sum())
+            is_known = loss.known[codes].movedim(-1, 0)
+            chosen, is_label = (said.argmax(0) == labels) & is_known, codes == labels
+            parts = (chosen & is_label, chosen)
+            hard = [part.double().sum((1, 2)) for part in parts]
+            soft = [part[0].double() for part in loss.overlap(said[None], codes[None])]
+            counts += torch.stack([*hard, *soft])
+    both, said_n, soft_both, soft_said, true_n = counts
     occurs = true_n > 0
-    soft = 2 * soft_both[occurs] / (soft_said + true_n)[occurs]
+    dice = 2 * soft_both[occurs] / (soft_said + true_n)[occurs]
     scores: Scores = {
-        f"{kind}_loss": 1 - float(soft.mean()) + lost / known if len(soft) else None
+        f"{kind}_loss": 1 - float(dice.mean()) + lost / told if len(dice) else None
     }
     for i, name in enumerate(names):
         total = float(said_n[i] + true_n[i])

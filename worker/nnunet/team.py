@@ -64,7 +64,7 @@ class Task:
         folder = str(self.dataset.folder)
         plain = {name: getattr(self, name) for name in ("plans", "described", "seed")}
         return plain | {
-            "dataset": {"folder": folder, "cases": cases},
+            "dataset": {"folder": folder, "cases": cases, "sets": self.dataset.sets},
             "emphasis": list(self.emphasis.items()),
             "fresh": sorted(self.fresh),
             "smaller": self.smaller,
@@ -73,14 +73,15 @@ class Task:
     @classmethod
     def unpack(cls, packed: Mapping[str, Any]) -> "Task":
         """Undo `pack`."""
+        dataset = packed["dataset"]
         cases = (
-            Case(**{**case, "box": Box(**case["box"])})
-            for case in packed["dataset"]["cases"]
+            Case(**{**case, "box": Box(**case["box"])}) for case in dataset["cases"]
         )
+        sets = tuple(map(tuple, dataset["sets"]))
         return cls(
             plans=packed["plans"],
             described=packed["described"],
-            dataset=Dataset(Path(packed["dataset"]["folder"]), tuple(cases)),
+            dataset=Dataset(Path(dataset["folder"]), tuple(cases), sets),
             seed=packed["seed"],
             emphasis=dict(packed["emphasis"]),
             fresh=frozenset(packed["fresh"]),

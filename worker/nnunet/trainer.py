@@ -1,8 +1,8 @@
 """nnU-Net's trainer, changed where a few sparse tiles and a processor ask for it.
 
-Network, loss, deep supervision and augmentation are nnU-Net's. AdamW replaces SGD,
-which needs far more than some hundred steps; patches keep to the tiles; padding is
-ignored.
+Network, deep supervision and augmentation are nnU-Net's, and so is the loss where a
+pixel has one class. AdamW replaces SGD, which needs far more than some hundred steps;
+patches keep to the tiles; padding is ignored.
 """
 
 import copy
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from worker.nnunet.dataset import Dataset, check_complete
 from worker.nnunet.device import augmentation_processes, pick_device, precision
+from worker.nnunet.losses import SetLoss
 from worker.nnunet.planner import CONFIGURATION
 from worker.nnunet.sampling import TileLoader, batches, ignore_padding, replayed
 
@@ -151,6 +152,14 @@ class TileTrainer(nnUNetTrainer):  # type: ignore[misc]
         super()._set_batch_size_and_oversample()
         shares = self.members * (2 if self.smaller else 1)
         self.batch_size = max(1, self.batch_size // shares)
+
+    def _build_loss(self) -> nn.Module:
+        """nnU-Net's weights of the resolutions, with the loss for sets of classes."""
+        weighted: nn.Module = super()._build_loss()
+        batch_dice = self.configuration_manager.batch_dice
+        loss = SetLoss(self.dataset.sets, batch_dice=batch_dice)
+        weighted.loss = loss.to(self.device)
+        return weighted
 
     def configure_optimizers(self) -> tuple[Any, None]:
         """AdamW; the loop sets its rate."""

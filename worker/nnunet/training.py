@@ -282,7 +282,11 @@ def _asked(
 ) -> dict[str, Any]:
     """Return what may not change between two attempts at one training."""
     tiles = (
-        [tile.annotation_id, hashlib.sha256(tile.target.read_bytes()).hexdigest()]
+        [
+            tile.annotation_id,
+            hashlib.sha256(tile.target.read_bytes()).hexdigest(),
+            sorted(tile.zero_may_be(data.schema.values)),
+        ]
         for tile in data.tiles
     )
     return {

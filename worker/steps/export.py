@@ -5,14 +5,16 @@
     nnunet/imagesTs, labelsTs         the same for validation and test tiles
     nnunet/dataset.json
     labels/<case>.png                 the project's own values: 255 is unknown
-    labels/labels.json                what the values and the cases are
+    labels/labels.json                what the values, the cases and their tiles are
 
-A pixel nobody annotated is ignore, and so is a 0 where a label was not looked for.
+A pixel nobody annotated is ignore, and so is a 0 where a label was not looked for:
+`labels.json` says of every tile which labels a 0 rules out.
 """
 
 import json
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -36,11 +38,11 @@ def run(work: ExportWork, store: ArtifactStore, report: Report, desk: Desk) -> E
     tiles: dict[tuple[str, bool], list[AnnotatedTile]] = defaultdict(list)
     for tile in work.tiles:
         tiles[str(tile.image_id), tile.split is Split.POOL].append(tile)
-    cases = {}
+    cases: dict[str, StoredImage] = {}
     for number, image in enumerate(work.images):
         report.check()
         case = f"{work.name}_{number:04d}"
-        cases[case] = image.name
+        cases[case] = image
         pool = tiles[str(image.id), True]
         measured = tiles[str(image.id), False]
         _case(folder, case, image, pool, measured, work.schema, store, desk)
@@ -91,7 +93,7 @@ def _target(
     return table[target]
 
 
-def _describe(folder: Path, work: ExportWork, cases: dict[str, str]) -> None:
+def _describe(folder: Path, work: ExportWork, cases: dict[str, StoredImage]) -> None:
     labels = {"background": 0}
     labels |= {name: n for n, name in enumerate(work.schema.names, start=1)}
     # nnU-Net wants the ignore label to be the highest
@@ -116,7 +118,15 @@ def _describe(folder: Path, work: ExportWork, cases: dict[str, str]) -> None:
             ],
             "none": 0,
             "unknown": UNKNOWN,
-            "images": cases,
+            "images": {case: image.name for case, image in cases.items()},
+            "tiles": {
+                case: [
+                    {**asdict(tile.box), "complete_for": sorted(tile.complete_for)}
+                    for tile in work.tiles
+                    if tile.image_id == image.id
+                ]
+                for case, image in cases.items()
+            },
         },
     )
 

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from backend.domain.labels import LabelSchema
-from backend.domain.masks import training_target, unpack
+from backend.domain.masks import unpack
 from backend.schemas.loop import AnnotatedTile, TrainResult, TrainWork
 from backend.schemas.stored import StoredTree
 from backend.storage import ArtifactStore, job_prefix
@@ -30,8 +29,8 @@ def run(
     data = TrainingData(
         schema=work.schema,
         images=images,
-        tiles=_targets(work.tiles, work.schema, desk.scratch),
-        validation=_targets(work.validation, work.schema, desk.scratch),
+        tiles=_targets(work.tiles, desk.scratch),
+        validation=_targets(work.validation, desk.scratch),
         working_nm=work.working_nm,
         seed=work.seed,
         plans=_plans(work, store, desk.scratch),
@@ -56,19 +55,16 @@ def run(
     )
 
 
-def _targets(
-    tiles: Iterable[AnnotatedTile], schema: LabelSchema, scratch: Path
-) -> tuple[TrainingTile, ...]:
+def _targets(tiles: Iterable[AnnotatedTile], scratch: Path) -> tuple[TrainingTile, ...]:
     folder = scratch / "targets"
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for tile in tiles:
-        mask = unpack(tile.raster, (tile.box.h, tile.box.w))
-        path = folder / f"{tile.annotation_id}.npy"
-        np.save(path, training_target(mask, tile.complete_for, schema))
-        written.append(
-            TrainingTile(str(tile.annotation_id), str(tile.image_id), tile.box, path)
-        )
+        name = str(tile.annotation_id)
+        path = folder / f"{name}.npy"
+        np.save(path, unpack(tile.raster, (tile.box.h, tile.box.w)))
+        image, complete = str(tile.image_id), tuple(tile.complete_for)
+        written.append(TrainingTile(name, image, tile.box, path, complete))
     return tuple(written)
 
 
