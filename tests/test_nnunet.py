@@ -28,10 +28,11 @@ from backend.domain.geometry import Box
 from backend.domain.labels import UNKNOWN, Label, LabelSchema
 from backend.ranker.statistics import TileStatistics
 from worker.nnunet import checkpoints, weights
-from worker.nnunet.dataset import Numbering, build, refuse_hopeless
+from worker.nnunet.dataset import build, refuse_hopeless
 from worker.nnunet.forms import PLAIN
 from worker.nnunet.messages import pack_training, unpack_training
 from worker.nnunet.model import Model, open_model, read_json, warm_weights
+from worker.nnunet.numbering import Numbering
 from worker.nnunet.planner import DATASET, find_profile, patch_of, plan
 from worker.nnunet.resampling import WorkingImage, stretch
 from worker.nnunet.segmenter import NNUNetSegmenter
@@ -42,6 +43,7 @@ from worker.nnunet.training import train
 from worker.nnunet.windows import FLIPS, Ensemble, bands, starts
 from worker.segmenter import (
     Budget,
+    Crops,
     ImageData,
     Progress,
     SegmenterError,
@@ -209,6 +211,28 @@ def test_trains_and_predicts(
     assert len(tiles) == 9
     assert tiles.embedding.shape == (9, 512)
     assert tiles.area.sum() == (labels > 0).sum()
+
+
+def test_offsets_and_crops_travel_to_the_child(
+    home: Path, trained: Log, segmenter: NNUNetSegmenter
+) -> None:
+    pixels, _ = scene(9)
+    image = image_of(home, "offset", pixels[:, :200])
+    crops = Crops(home / "crops", (Box(0, 0, 96, 96), Box(96, 96, 50, 104)))
+    into = home / "offset"
+    segmenter.predict(
+        home / "model", image, 96, into, Log(), offsets={STRIPE: 1.5}, crops=crops
+    )
+    labels, mean = (
+        np.load(into / f"{name}.npy") for name in ("labels", "probabilities")
+    )
+    assert (labels != np.array([0, DISC, STRIPE])[mean.argmax(axis=0)]).any()
+    for number, box in enumerate(crops.boxes):
+        p = np.load(crops.folder / f"{number}.npy")
+        decided = np.log(p) + np.array([0, 0, 1.5])[:, None, None]
+        wanted = np.array([0, DISC, STRIPE])[decided.argmax(axis=0)]
+        np.testing.assert_array_equal(labels[box.slices], wanted)
+        np.testing.assert_array_equal(mean[:, *box.slices], np.rint(p * 255))
 
 
 def test_a_finished_training_is_not_repeated(

@@ -17,13 +17,13 @@ from torch import Tensor, nn
 
 from backend.domain.geometry import Box
 from worker.nnunet import forms
-from worker.nnunet.files import SweepFiles, most_likely
+from worker.nnunet.files import SweepFiles
 from worker.nnunet.forms import PLAIN, Form, InstanceNorm, candidates, fastest
 from worker.nnunet.model import Model
 from worker.nnunet.resampling import WorkingImage
 from worker.nnunet.sweep import WINDOW, sweep, window_of
 from worker.nnunet.windows import FLIPS, Ensemble, bands, pairs, starts, window_edge
-from worker.segmenter import ImageData
+from worker.segmenter import Crops, ImageData
 
 CPU = torch.device("cpu")
 
@@ -204,9 +204,57 @@ def test_files_hold_what_was_added(
     assert labels.dtype == mean.dtype == np.uint8
 
 
-def test_the_first_of_equals_is_decided() -> None:
-    p = np.array([[[0.4, 0.2]], [[0.4, 0.4]], [[0.2, 0.4]]], np.float32)
-    assert most_likely(p).tolist() == [[0, 1]]
+def test_offsets_move_labels_and_what_follows_from_them_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.nnunet.windows._PIXELS_AT_ONCE", 7 * 200)  # many bands
+    pixels = np.random.default_rng(0).integers(0, 256, (150, 200), np.uint8)
+    np.save(tmp_path / "image.npy", pixels)
+    image = ImageData("a", tmp_path / "image.npy", 127.0, 70.0, None)
+    model = Model(Ensemble([network()], CPU, form=PLAIN), (3, 7), None, (64, 64), 4)
+    boxes = (Box(0, 0, 64, 64), Box(60, 100, 31, 100), Box(0, 0, 150, 200))
+
+    def run(name: str, offsets: dict[int, float]) -> dict[str, np.ndarray]:
+        crops = Crops(tmp_path / f"{name}-crops", boxes)
+        sweep(
+            model,
+            image,
+            64,
+            tmp_path / name,
+            lambda share: None,
+            lambda: None,
+            offsets=offsets,
+            crops=crops,
+        )
+        found = {
+            path.name: np.load(path)
+            for folder in (tmp_path / name, crops.folder)
+            for path in folder.glob("*.npy")
+        }
+        with np.load(tmp_path / name / "tiles.npz") as tiles:
+            return found | {f"tiles {key}": tiles[key] for key in tiles.files}
+
+    plain, moved = run("plain", {}), run("moved", {7: 0.4})
+    p = moved["2.npy"]
+    assert p.shape == (3, 150, 200)
+    np.testing.assert_allclose(p.sum(0), 1, atol=1e-5)
+    np.testing.assert_array_equal(moved["0.npy"], p[:, :64, :64])
+    np.testing.assert_array_equal(moved["1.npy"], p[:, 60:91, 100:])
+    channels = np.array([0, 3, 7])
+    delta = np.array([0, 0, 0.4])[:, None, None]
+    wanted = (np.log(p.astype(float)) + delta).argmax(0)
+    np.testing.assert_array_equal(moved["labels.npy"], channels[wanted])
+    np.testing.assert_array_equal(plain["labels.npy"], channels[p.argmax(0)])
+    assert (plain["labels.npy"] != moved["labels.npy"]).any()
+    np.testing.assert_array_equal(moved["probabilities.npy"], np.rint(p * 255))
+    follows = {"labels.npy"} | {
+        f"tiles {name}" for name in ("area", "p_missed", "logit_histogram")
+    }
+    for name in plain:
+        assert (name in follows) != np.array_equal(plain[name], moved[name]), name
+    assert moved["tiles area"][:, 1].sum() == (moved["labels.npy"] == 7).sum()
+    missed = p[2][moved["labels.npy"] != 7].sum(dtype=float)
+    assert moved["tiles p_missed"][:, 1].sum() == pytest.approx(missed, rel=1e-5)
 
 
 def test_pages_let_go_are_read_again(tmp_path: Path) -> None:

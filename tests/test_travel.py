@@ -38,9 +38,9 @@ from backend.storage import ArtifactStore
 from worker.nnunet import checkpoints, weights
 from worker.nnunet.architecture import build_network, read_plans
 from worker.nnunet.bioimage import document, test_image
-from worker.nnunet.dataset import Numbering
-from worker.nnunet.graph import Network, open_network
+from worker.nnunet.graph import Network, open_network, write_graph
 from worker.nnunet.model import open_model
+from worker.nnunet.numbering import Numbering
 from worker.nnunet.resampling import WorkingImage
 from worker.nnunet.segmenter import NNUNetSegmenter
 from worker.nnunet.windows import starts, weight
@@ -185,6 +185,24 @@ def stored(database: Database, store: ArtifactStore, slug: str, folder: Path) ->
     with database.unit_of_work() as session:
         session.get_one(ModelVersion, id).segmenter = "nnunet"
     return id
+
+
+def test_a_download_says_how_the_model_is_served(
+    admin: TestClient, project: str, database: Database, store: ArtifactStore
+) -> None:
+    id = version(database, store, project)
+    answer = admin.get(f"models/{id}/download")
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert archive.namelist() == []
+    with database.unit_of_work() as session:
+        session.get_one(ModelVersion, id).offsets = {"4": 0.7}
+    answer = admin.get(f"models/{id}/download")
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        (name,) = archive.namelist()
+        told = json.loads(archive.read(name))
+    assert name == "liver-round-1/operating_point.json"
+    assert told["offsets"] == [{"value": 4, "label": "ER", "logit_offset": 0.7}]
+    assert "log(probability) + offset" in told["rule"]
 
 
 def computes_the_same(file: Path, network: Network) -> None:
@@ -359,4 +377,23 @@ def test_the_document_tells_what_is_known(network: Network) -> None:
     assert f"in {network.steps} optimiser steps" in told
     assert "5 nm per pixel" in told
     assert "| 1 | 3 | disc |" in told
-    assert "nothing is known" in document(network, {**about, "dice": {}})
+    plain = document(network, {**about, "dice": {}})
+    assert "nothing is known" in plain
+    assert "take the most probable channel" in plain
+
+
+def test_offsets_travel_as_words_and_leave_the_network_alone(
+    folder: Path, network: Network, tmp_path: Path
+) -> None:
+    about = {"project": "Liver", "round": 3, "tiles": 7, "dice": {}}
+    served = open_network(folder, {DISC: 0.7})
+    told = document(served, about)
+    assert "logit offsets: disc 0.7." in told
+    assert "greatest log(probability) + offset" in told
+    assert "most probable" not in told
+    for number, each in enumerate((network, served)):
+        write_graph(each, tmp_path / f"{number}.onnx")
+    plain, shifted = (onnx.load(tmp_path / f"{number}.onnx") for number in (0, 1))
+    facts = {entry.key: entry.value for entry in shifted.metadata_props}
+    assert json.loads(facts["logit_offsets"]) == {"disc": 0.7}
+    assert plain.graph == shifted.graph

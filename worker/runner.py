@@ -189,11 +189,18 @@ class Runner:
                     self._attempt(job, segmenters)
                     ready.worked(job)
                     continue
-                ready.look(crowded=lane in list(self._trainings.values()))
+                ready.look(crowded=self._is_crowded(lane))
             except Exception:
                 logger.exception("A slot of lane %s stumbled", lane)
             bell.wait()
         segmenters.close()
+
+    def _is_crowded(self, lane: Lane) -> bool:
+        """Whether a training in this lane may want all the memory there is.
+
+        Forests need little, and starting a child takes longer than their sweeps.
+        """
+        return lane is Lane.GPU and lane in list(self._trainings.values())
 
     def _attempt(self, job: Job, segmenters: Segmenters) -> None:
         kind = KINDS[job.kind]

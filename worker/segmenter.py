@@ -5,13 +5,14 @@ nothing above asks which. Both do their work in a child process. All values here
 pickled by nobody: they travel to children as JSON plus .npy files.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from backend.domain.geometry import Box
 from backend.domain.labels import LabelSchema
+from backend.domain.masks import zero_may_be
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +81,20 @@ class ImageData:
 class TrainingTile:
     """One annotated tile.
 
-    `target` is a .npy file (box.h, box.w) uint8: label values 1-254, 0 background,
-    255 never trained on.
+    `target` is a .npy file (box.h, box.w) uint8: label values 1-254, 255 never trained
+    on, 0 none of the labels the tile is complete for (None: of all labels there are).
     """
 
     annotation_id: str
     image_id: str
     box: Box
     target: Path
+    complete_for: tuple[int, ...] | None = None
+
+    def zero_may_be(self, values: Collection[int]) -> frozenset[int]:
+        """Return the classes a 0 may stand for, of all label values and background."""
+        complete = values if self.complete_for is None else self.complete_for
+        return zero_may_be(complete, values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +147,26 @@ class TrainedModel:
     metrics: Mapping[str, object]
 
 
+NO_OFFSETS: Mapping[int, float] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Crops:
+    """Boxes of an image whose mean probabilities a sweep keeps unrounded, to measure.
+
+    Those of box n go to `folder`/n.npy, (labels + 1, h, w) float32, as in Sweep.
+    """
+
+    folder: Path
+    boxes: tuple[Box, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Sweep:
     """What one pass over an image left in a folder, on the image's own pixels.
 
-    `labels.npy`        (height, width) uint8 decided label values, 0 background
+    `labels.npy`        (height, width) uint8 decided label values, 0 background;
+                        decided are the greatest log p + offset
     `probabilities.npy` (labels + 1, height, width) uint8, mean probability x 255,
                         background first, then the schema's order
     `entropy.npy`       (height, width) float16, predictive entropy in nats
@@ -176,9 +198,20 @@ class Segmenter(Protocol):
         ...
 
     def predict(
-        self, model: Path, image: ImageData, tile: int, into: Path, report: Report
+        self,
+        model: Path,
+        image: ImageData,
+        tile: int,
+        into: Path,
+        report: Report,
+        *,
+        offsets: Mapping[int, float] = NO_OFFSETS,
+        crops: Crops | None = None,
     ) -> Sweep:
-        """Sweep one image; `tile` is the edge of the project's tiles in pixels."""
+        """Sweep one image; `tile` is the edge of the project's tiles in pixels.
+
+        `offsets` are logit offsets by label value (backend.domain.operating).
+        """
         ...
 
     def load(self, model: Path, report: Report) -> None:

@@ -21,8 +21,8 @@ from backend.api.deps import (
 )
 from backend.api.projects import Key
 from backend.api.routing import guarded, streaming
-from backend.domain.errors import Conflict
-from backend.domain.states import Role
+from backend.domain.errors import Conflict, NotFound
+from backend.domain.states import Role, Split
 from backend.models import (
     Annotation,
     ModelVersion,
@@ -34,7 +34,7 @@ from backend.models import (
 )
 from backend.schemas.base import Page
 from backend.schemas.job import JobView
-from backend.schemas.model import LessonView, ModelView, NewTraining
+from backend.schemas.model import CurvesView, LessonView, ModelView, NewTraining
 from backend.services import (
     access,
     artifacts,
@@ -108,6 +108,25 @@ def get_model(
     return _view(
         session, access.load(session, principal, ModelVersion, model, Role.VIEWER)
     )
+
+
+@router.get("/projects/{project}/models/{model}/precision-recall")
+def get_curves(
+    project: Key,
+    model: uuid.UUID,
+    session: SessionDep,
+    principal: PrincipalDep,
+    split: Annotated[
+        Literal[Split.VALIDATION, Split.TEST],
+        Query(description="Of which tiles; offsets were chosen on validation ones."),
+    ] = Split.VALIDATION,
+) -> CurvesView:
+    """Return precision over recall of each label, and where on it a version serves."""
+    row = access.project(session, principal, project, Role.VIEWER)
+    version = access.load(session, principal, ModelVersion, model, Role.VIEWER)
+    if version.project_id != row.id:
+        raise NotFound("This project has no such version; look it up in its list.")
+    return quality.curves(session, row, version, split)
 
 
 @router.get("/models/{model}/training-set")
@@ -195,7 +214,10 @@ def download(
         Query(description="`nnunet`: as nnU-Net's own commands export a model."),
     ] = "folder",
 ) -> StreamingResponse:
-    """Download the model's folder as a zip, as it is or as nnU-Net installs it."""
+    """Download the model's folder as a zip, as it is or as nnU-Net installs it.
+
+    If it is served with logit offsets, `operating_point.json` beside its files says so.
+    """
     with database.unit_of_work() as session:
         row = access.load(session, principal, ModelVersion, model, Role.VIEWER)
         if row.artifact_id is None:
@@ -208,7 +230,8 @@ def download(
             place, tree = packages.stock(session, row)
         else:
             tree = artifacts.tree(session, row.artifact_id)
-    return zip_answer(store, tree, f"{slug}-round-{row.ordinal}", place)
+        notes = packages.notes(session, row)
+    return zip_answer(store, tree, f"{slug}-round-{row.ordinal}", place, notes)
 
 
 def _view(session: Session, row: ModelVersion) -> ModelView:
@@ -220,6 +243,7 @@ def _views(
     session: Session, project: Project, rows: Sequence[ModelVersion]
 ) -> list[ModelView]:
     tables = quality.of_versions(session, project, [row.id for row in rows])
+    names = {label.value: label.name for label in project.labels}
     tiles = dict(
         session.execute(
             select(TrainingSetItem.training_set_id, func.count())
@@ -251,6 +275,10 @@ def _views(
                 "plans_version": _plans_version(row),
                 "warnings": row.metrics.get("warnings", []),
                 "quality": tables.get(row.id, {}),
+                "offsets": {
+                    names[value]: offset
+                    for value, offset in quality.served_offsets(row).items()
+                },
                 "parent_id": row.parent_id,
                 "training_set_id": row.training_set_id,
                 "tiles": tiles.get(row.training_set_id, 0),

@@ -6,8 +6,10 @@ from typing import Annotated, Literal
 
 import typer
 
+from backend.cli import quality
 from backend.cli.projects import Project
 from backend.cli.session import Session, Shown, given, rest
+from backend.domain.states import Split
 from backend.schemas.package import PackageFormat
 
 model = typer.Typer(help="Model versions.", rich_markup_mode=None)
@@ -15,6 +17,7 @@ predict = typer.Typer(help="Predictions.", rich_markup_mode=None)
 Model = Annotated[uuid.UUID, typer.Argument(help="Id of the model version.")]
 Prediction = Annotated[uuid.UUID, typer.Argument(help="Id of the prediction.")]
 Format = Literal["nnunet", "onnx", "bioimageio"]
+Measured = Literal["validation", "test"]
 Layer = Literal["labels", "overlay", "entropy", "information", "probability"]
 
 
@@ -30,6 +33,19 @@ def list_models(here: Session, project: Project) -> Shown:
 def show_model(here: Session, model: Model) -> Shown:
     """Show one version and how good it is."""
     return here.service.models.get(model)
+
+
+@model.command("curve")
+@rest("label at recall precision probability offset floor ap")
+def curve(
+    here: Session,
+    model: Model,
+    split: Annotated[Measured, typer.Option(help="Of which tiles.")] = "validation",
+) -> Shown:
+    """Show precision over recall of each label, and where it is served."""
+    project = str(here.service.models.get(model).project_id)
+    found = here.service.models.precision_recall(project, model, Split(split))
+    return found if here.as_json else quality.curve(found)
 
 
 @model.command("lessons")

@@ -10,9 +10,10 @@ import numpy.typing as npt
 from backend.client.images import array
 from backend.client.jobs import save
 from backend.client.transport import Transport
+from backend.domain.states import Split
 from backend.schemas.job import JobView
 from backend.schemas.metric import MetricsView
-from backend.schemas.model import LessonView, ModelView, NewTraining
+from backend.schemas.model import CurvesView, LessonView, ModelView, NewTraining
 from backend.schemas.package import NewPackage, PackageFormat
 from backend.schemas.prediction import NewPrediction, PredictionView
 
@@ -46,6 +47,13 @@ class Models:
     def metrics(self, project: str) -> MetricsView:
         """Return the quality of all rounds, oldest first."""
         return self._transport.get(f"projects/{project}/metrics", MetricsView)
+
+    def precision_recall(
+        self, project: str, model: uuid.UUID, split: Split = Split.VALIDATION
+    ) -> CurvesView:
+        """Return precision over recall of each label, and where a version serves."""
+        path = f"projects/{project}/models/{model}/precision-recall"
+        return self._transport.get(path, CurvesView, {"split": split})
 
     def training_set(self, model: uuid.UUID) -> Iterator[LessonView]:
         """Yield the annotations a version learnt from."""

@@ -14,13 +14,18 @@ RESERVED = frozenset({"background", "ignore", "mean", "unknown"})
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """One class of a project: a value that is fixed and never used again."""
+    """One class of a project: a value that is fixed and never used again.
+
+    `precision_floor` is what served labels keep while their recall is raised; None
+    leaves them as the model decides (backend.domain.operating).
+    """
 
     value: int
     name: str
     colour: str
     priority: float = 1.0
     target_recall: float = 0.9
+    precision_floor: float | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.value <= 254:
@@ -68,7 +73,7 @@ LIVER = LabelSchema(
         Label(1, "nucleus", "#4477AA"),
         Label(2, "mitochondria", "#EE6677"),
         Label(3, "lipid droplet", "#CCBB44"),
-        Label(4, "ER", "#228833", priority=1.5),
+        Label(4, "ER", "#228833", priority=1.5, precision_floor=0.8),
         Label(5, "cell boundary", "#AA3377"),
     )
 )

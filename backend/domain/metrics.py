@@ -88,7 +88,7 @@ def confusion(
     for value in values:
         drawn = int(table[value].sum())
         hit = int(table[value, value])
-        known = int(table[_known_others(value, complete_for), value].sum())
+        known = int(table[known_others(value, complete_for), value].sum())
         counts[value] = Counts(tp=hit, fp=known, fn=drawn - hit)
     return counts
 
@@ -142,6 +142,12 @@ def intervals(tiles: Iterable[Counts], seed: int) -> tuple[Interval, Interval] |
     return of_dice, of_recall
 
 
+def known_others(value: int, complete_for: Collection[int]) -> list[int]:
+    """Return the truth values that say for certain that a pixel is not `value`."""
+    first = BACKGROUND if value in complete_for else BACKGROUND + 1
+    return [other for other in range(first, UNKNOWN) if other != value]
+
+
 def probability_histograms(
     truth: Raster, probability: Raster, value: int, complete_for: Collection[int]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -154,8 +160,38 @@ def probability_histograms(
     _same_rasters(truth, probability)
     pairs = truth.ravel().astype(np.intp) * LEVELS + probability.ravel()
     table = np.bincount(pairs, minlength=LEVELS * LEVELS).reshape(LEVELS, LEVELS)
-    others = table[_known_others(value, complete_for)].sum(axis=0)
+    others = table[known_others(value, complete_for)].sum(axis=0)
     return table[value].astype(np.int64), others.astype(np.int64)
+
+
+class CurvePoint(NamedTuple):
+    """Precision and recall, 0..1, if every pixel of at least a probability is drawn."""
+
+    probability: float
+    precision: float
+    recall: float
+
+
+def precision_recall(
+    positives: NDArray[np.int64], negatives: NDArray[np.int64]
+) -> list[CurvePoint]:
+    """Return the points between which precision and recall differ, recall rising.
+
+    Takes two histograms of 256 probabilities each, lowest first. Empty if there is no
+    positive pixel.
+    """
+    found, wrong = positives[::-1], negatives[::-1]
+    hits, calls = found.cumsum(), (found + wrong).cumsum()
+    if not hits[-1]:
+        return []
+    return [
+        CurvePoint(
+            float((LEVELS - 1 - n) / (LEVELS - 1)),
+            float(hits[n] / calls[n]),
+            float(hits[n] / hits[-1]),
+        )
+        for n in np.flatnonzero(found + wrong)
+    ]
 
 
 def average_precision(
@@ -172,12 +208,6 @@ def average_precision(
         return None
     precision = np.divide(hits, calls, out=np.zeros_like(hits), where=calls > 0)
     return float((positives[::-1] * precision).sum() / hits[-1])
-
-
-def _known_others(value: int, complete_for: Collection[int]) -> list[int]:
-    """Truth values that say for certain that a pixel is not `value`."""
-    first = BACKGROUND if value in complete_for else BACKGROUND + 1
-    return [other for other in range(first, UNKNOWN) if other != value]
 
 
 def _same_rasters(one: Raster, other: Raster) -> None:

@@ -85,6 +85,8 @@ class ModelVersion(Row):
     settings: Mapped[Json] = mapped_column(default=dict)
     metrics: Mapped[Json] = mapped_column(default=dict)
     """What the training said of itself; measured quality stands in `evaluations`."""
+    offsets: Mapped[Json] = mapped_column(default=dict)
+    """{"value": logit offset} of labels served with one; chosen by the evaluation."""
     promoted_at: Mapped[dt.datetime | None]
     retired_at: Mapped[dt.datetime | None]
     tainted_at: Mapped[dt.datetime | None]
@@ -113,6 +115,15 @@ class Evaluation(Base):
     recall_high: Mapped[float | None]
     by_annotation: Mapped[Json | None] = mapped_column(deferred=True)
     """{annotation id: [tp, fp, fn]} of every tile that was measured."""
+    positives: Mapped[list[int] | None] = mapped_column(deferred=True)
+    """256 counts of the label's pixels, by its probability x 255."""
+    negatives: Mapped[list[int] | None] = mapped_column(deferred=True)
+    """256 counts of pixels known not to be the label, likewise."""
+    undecided_missed: Mapped[list[int] | None]
+    """16 counts of the label's pixels served as something else, by logit p
+    (backend.ranker.statistics.LOGIT_EDGES)."""
+    undecided_others: Mapped[list[int] | None]
+    """16 counts of pixels rightly served as something else, likewise."""
 
 
 class Prediction(Row):

@@ -61,6 +61,50 @@ class Figures(View):
     recall_high: float | None = Field(description="Its upper end.")
 
 
+class CurvePointView(View):
+    """Precision and recall if every pixel of at least a probability were drawn."""
+
+    probability: float
+    precision: float
+    recall: float
+
+
+class OperatingPointView(View):
+    """How a label is served: its logit offset and what was measured with it."""
+
+    offset: float = Field(
+        description="Added to the label's log p before the largest class is taken; "
+        "chosen on validation tiles, 0 without a precision floor."
+    )
+    precision: float | None
+    recall: float | None
+
+
+class LabelCurveView(View):
+    """One label's precision and recall on the tiles of a split."""
+
+    value: int
+    name: str
+    colour: str
+    tiles: int = Field(description="Measured tiles that hold the label.")
+    average_precision: float | None
+    precision_floor: float | None = Field(description="The label's floor of today.")
+    operating_point: OperatingPointView
+    points: list[CurvePointView] = Field(
+        description="By rising recall, at most 256; empty if no measured pixel is the "
+        "label's, and in rounds measured before curves were kept."
+    )
+
+
+class CurvesView(View):
+    """Precision-recall curves of a version, from pooled pixel counts."""
+
+    model_version_id: uuid.UUID
+    round: int
+    split: Split
+    labels: list[LabelCurveView]
+
+
 Quality = dict[Split, dict[str, Figures]]
 """By split and label name; `mean` is the mean over the labels that are defined."""
 
@@ -81,7 +125,11 @@ class ModelView(View):
         description="Which of the project's plans it keeps to, counted from 1."
     )
     warnings: list[str] = Field(description="What no longer fits those plans.")
-    quality: Quality
+    quality: Quality = Field(description="Of the labels as they are served.")
+    offsets: dict[str, float] = Field(
+        description="By label name, added to log p before the largest class is taken; "
+        "labels left out have 0. Chosen on validation tiles."
+    )
     parent_id: uuid.UUID | None
     training_set_id: uuid.UUID
     tiles: int = Field(description="Annotated tiles it learnt from.")

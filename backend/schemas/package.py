@@ -34,7 +34,8 @@ class NewPackage(Body):
 class About:
     """What a package tells of its model beyond what stands in the model's folder.
 
-    `dice` is by split and label name; `authors` are people's names.
+    `dice` is by split and label name, of the labels as they are served; `authors` are
+    people's names; `offsets` are logit offsets by label value, those of 0 left out.
     """
 
     project: str
@@ -43,6 +44,7 @@ class About:
     authors: tuple[str, ...]
     tiles: int
     dice: Mapping[Split, Mapping[str, float | None]]
+    offsets: Mapping[int, float]
 
 
 @dataclass(frozen=True, slots=True)

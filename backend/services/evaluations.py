@@ -3,7 +3,7 @@
 from sqlalchemy.orm import Session
 
 from backend.domain.metrics import intervals
-from backend.domain.states import JobKind, Promotion, Split
+from backend.domain.states import JobKind, ModelState, Promotion, Split
 from backend.models import Evaluation, Job, ModelVersion, Project
 from backend.schemas.loop import Measured, SweepResult, SweepWork
 from backend.services import annotations, artifacts, jobs, models, predictions
@@ -32,13 +32,23 @@ def prepare(session: Session, job: Job) -> SweepWork:
 
 
 def conclude(session: Session, job: Job, result: SweepResult) -> None:
-    """Keep the counts and the sweeps, then promote if the project wants it so."""
+    """Keep counts, offsets and sweeps, then promote if the project wants it so."""
     version = jobs.version_of(session, job)
+    if result.offsets:
+        # somebody may have asked for sweeps before it was known how to decide
+        predictions.forget(session, version)
+        version.offsets = {str(v): offset for v, offset in result.offsets.items()}
     predictions.keep(session, version, result)
     session.add_all(_row(version, measured) for measured in result.measured)
     session.flush()
     project = session.get_one(Project, version.project_id)
-    if project.promotion is Promotion.AUTOMATIC:
+    if version.state is ModelState.LIVE:  # somebody did not wait for this
+        if result.offsets:
+            predictions.go_on(session, version)
+    elif (
+        version.state is ModelState.CANDIDATE
+        and project.promotion is Promotion.AUTOMATIC
+    ):
         models.promote_if_better_kind(session, project, version)
 
 
@@ -61,4 +71,8 @@ def _row(version: ModelVersion, measured: Measured) -> Evaluation:
         recall_low=recall[0],
         recall_high=recall[1],
         by_annotation={str(id): [c.tp, c.fp, c.fn] for id, c in tiles},
+        positives=list(measured.positives),
+        negatives=list(measured.negatives),
+        undecided_missed=list(measured.undecided_missed),
+        undecided_others=list(measured.undecided_others),
     )

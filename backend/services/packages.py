@@ -1,11 +1,13 @@
 """Packages: a model as a file that other tools read."""
 
+import json
 import uuid
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from backend.domain.errors import Conflict
+from backend.domain.operating import RULE
 from backend.domain.states import JobKind, JobState, Lane, Split
 from backend.models import Job, ModelVersion, Project, TrainingSetItem, User
 from backend.schemas.package import About, Packaged, PackageFormat, PackageWork
@@ -14,6 +16,7 @@ from backend.services import artifacts, audit, jobs, quality
 from backend.services.access import Principal
 
 STOCK_FOLDER = "nnUNetTrainer__nnUNetPlans__2d"
+NOTE = "operating_point.json"
 _STOCK = ("plans.json", "dataset.json", "model.json", "checkpoint_final.pth")
 
 
@@ -78,6 +81,21 @@ def stock(session: Session, version: ModelVersion) -> tuple[str, StoredTree]:
     return place, StoredTree(tree.prefix, files)
 
 
+def notes(session: Session, version: ModelVersion) -> dict[str, str]:
+    """Return what goes with a model's files: how it is served, unless as it decides."""
+    served = quality.served_offsets(version)
+    if not served:
+        return {}
+    schema = session.get_one(Project, version.project_id).schema
+    offsets = [
+        {"value": label.value, "label": label.name, "logit_offset": served[label.value]}
+        for label in schema.labels
+        if label.value in served
+    ]
+    told = {"rule": RULE, "offsets": offsets}
+    return {NOTE: json.dumps(told, indent=1, ensure_ascii=False) + "\n"}
+
+
 def prepare(session: Session, job: Job) -> PackageWork:
     """Gather the model and what a package tells of it."""
     version = jobs.version_of(session, job)
@@ -101,6 +119,7 @@ def prepare(session: Session, job: Job) -> PackageWork:
             trained_at=version.created_at,
             authors=(asked.name,) if asked else (),
             tiles=tiles or 0,
+            offsets=quality.served_offsets(version),
             dice={
                 split: {label: figures["dice"] for label, figures in table.items()}
                 for split, table in tables.items()

@@ -14,7 +14,7 @@ from backend.domain.states import ImageState, JobKind, ModelState, Split
 from backend.models import Artifact, Image, Job, ModelVersion, Prediction, Project
 from backend.schemas.loop import AnnotatedTile, SweepResult, SweepWork
 from backend.schemas.stored import StoredImage
-from backend.services import artifacts, jobs, queries
+from backend.services import artifacts, jobs, quality, queries
 from backend.services.access import Principal, now
 
 KEPT_AFTER_SUPERSEDED = dt.timedelta(days=1)
@@ -151,6 +151,7 @@ def sweep_work(
         tile_size=project.tile_size,
         images=tuple(images),
         truth=truth,
+        offsets=quality.served_offsets(version),
     )
 
 
@@ -181,9 +182,31 @@ def keep(session: Session, version: ModelVersion, result: SweepResult) -> None:
     session.flush()
 
 
+def forget(session: Session, version: ModelVersion) -> None:
+    """Delete all sweeps of a version."""
+    swept = session.scalars(
+        delete(Prediction)
+        .where(Prediction.model_version_id == version.id)
+        .returning(Prediction.artifact_id)
+    ).all()
+    artifacts.discard(session, swept)
+
+
 def conclude(session: Session, job: Job, result: SweepResult) -> None:
-    """Keep the sweeps; the live version's lead on to a new order of tiles."""
+    """Keep the sweeps; the live version's lead on to a new order of tiles.
+
+    What was decided with other offsets than the version has by now is swept again.
+    """
     version = jobs.version_of(session, job)
+    if dict(result.offsets) != quality.served_offsets(version):
+        _enqueue(
+            session,
+            version,
+            None,
+            job.requested_by,
+            **{k: v for k, v in job.payload.items() if k != "model_version_id"},
+        )
+        return
     keep(session, version, result)
     publish_after_commit(
         session,

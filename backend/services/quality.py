@@ -3,13 +3,21 @@
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import cast
 
+import numpy as np
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, undefer
 
-from backend.domain.metrics import Counts, mean
+from backend.domain.metrics import Counts, CurvePoint, mean, precision_recall
 from backend.domain.states import Split
-from backend.models import Evaluation, Project
+from backend.models import Evaluation, Label, ModelVersion, Project
+from backend.schemas.model import (
+    CurvePointView,
+    CurvesView,
+    LabelCurveView,
+    OperatingPointView,
+)
 
 ENDS = ("dice_low", "dice_high", "recall_low", "recall_high")
 """Columns of the intervals."""
@@ -44,6 +52,52 @@ def of_versions(
     for (id, split), rows in grouped.items():
         tables[id][split] = scores(project, rows)
     return tables
+
+
+def curves(
+    session: Session, project: Project, version: ModelVersion, split: Split
+) -> CurvesView:
+    """Return precision over recall of each label a version was measured by."""
+    rows = session.scalars(
+        select(Evaluation)
+        .where(Evaluation.model_version_id == version.id, Evaluation.split == split)
+        .options(undefer(Evaluation.positives), undefer(Evaluation.negatives))
+        .order_by(Evaluation.value)
+    )
+    labels = {label.value: label for label in project.labels}
+    return CurvesView(
+        model_version_id=version.id,
+        round=version.ordinal,
+        split=split,
+        labels=[_curve(labels[row.value], version, row) for row in rows],
+    )
+
+
+def _curve(label: Label, version: ModelVersion, row: Evaluation) -> LabelCurveView:
+    pooled = counts(row)
+    points: list[CurvePoint] = []
+    if row.positives and row.negatives:
+        points = precision_recall(np.array(row.positives), np.array(row.negatives))
+    return LabelCurveView(
+        value=label.value,
+        name=label.name,
+        colour=label.colour,
+        tiles=row.tiles,
+        average_precision=row.average_precision,
+        precision_floor=label.precision_floor,
+        operating_point=OperatingPointView(
+            offset=served_offsets(version).get(label.value, 0.0),
+            precision=pooled.precision,
+            recall=pooled.recall,
+        ),
+        points=[CurvePointView.model_validate(point) for point in points],
+    )
+
+
+def served_offsets(version: ModelVersion) -> dict[int, float]:
+    """Return the logit offsets that a version is served with, by label value."""
+    kept = cast("dict[str, float]", version.offsets)
+    return {int(value): offset for value, offset in kept.items()}
 
 
 def counts(row: Evaluation) -> Counts:

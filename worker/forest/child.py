@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,14 @@ from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesClassifier
 
 from backend.domain.geometry import Box, TileGrid
+from backend.domain.labels import BACKGROUND
+from backend.domain.masks import never_ruled_out
 from backend.domain.metrics import Counts, confusion, pooled
+from backend.domain.operating import decide, plane_offsets
 from backend.ranker.statistics import TileAccumulator
 from worker.child import Emit, Stopped, serve, stop_requested
-from worker.forest import ensemble, features
+from worker.crops import CropFiles, unpack_crops, unpack_offsets
+from worker.forest import ensemble, features, partial
 from worker.segmenter import ImageData, Progress, SegmenterError, TrainingTile
 
 _BAND_VALUES = 1 << 26
@@ -39,39 +44,41 @@ def train(request: dict[str, Any], emit: Emit) -> dict[str, Any]:
     validation = [_tile(tile) for tile in request["validation"]]
     working_nm: float | None = request["working_nm"]
 
-    targets = [_target(tile) for tile in tiles]
-    _refuse_hopeless(targets, names)
+    rasters = [_target(tile) for tile in tiles]
+    _refuse_hopeless(tiles, rasters, names)
+    values = tuple(names)
+    lessons = partial.lessons(tiles, rasters, values)
     seeds = np.random.SeedSequence(request["seed"]).spawn(ensemble.MEMBERS)
     generators = [np.random.default_rng(seed) for seed in seeds]
-    samples = [ensemble.draw_sample(targets, rng) for rng in generators]
-    seen = [
-        np.empty((len(sample.tile), features.COUNT), np.float32) for sample in samples
-    ]
-    steps = len(tiles) + ensemble.MEMBERS + len(validation or tiles)
-    for position, tile in enumerate(tiles):
+    open_ = [place for place, lesson in enumerate(lessons) if lesson.is_open]
+    rounds = 2 if open_ else 1
+    steps = len(open_) + len(validation or tiles)
+    steps += rounds * (len(tiles) + ensemble.MEMBERS)
+    course = _Course(emit, steps)
+
+    def seen(tile: TrainingTile) -> features.F4:
         breathe()
-        values = _features(tile, images, working_nm).reshape(-1, features.COUNT)
-        for sample, rows in zip(samples, seen, strict=True):
-            mine = sample.tile == position
-            rows[mine] = values[sample.pixel[mine]]
-        emit(Progress(f"Read tile {position + 1}", position / steps, position + 1))
-    members = []
-    for number, (rng, sample) in enumerate(zip(generators, samples, strict=True)):
-        breathe()
-        seed = int(rng.integers(2**31))
-        members.append(ensemble.grow(seen[number], sample, seed))
-        done = len(tiles) + number + 1
-        emit(Progress(f"Grew forest {number + 1}", done / steps, done))
+        return _features(tile, images, working_nm)
+
+    targets = [partial.first_guess(lessons, rng) for rng in generators]
+    members = _grown(tiles, targets, generators, seen, course)
+    if open_:
+        for place in open_:
+            pixels = seen(tiles[place])
+            # each for itself: where they disagree, nobody has said what is there
+            for member, mine in zip(members, targets, strict=True):
+                p = ensemble.answer(member, values, pixels)
+                mine[place] = partial.settled(lessons[place], p, values)
+            course.tell(f"Settled tile {place + 1}")
+        members = _grown(tiles, targets, generators, seen, course)
 
     counts = []
     for position, tile in enumerate(validation or tiles):
-        mean = ensemble.believe(
-            members, tuple(names), _features(tile, images, working_nm), breathe
-        ).mean
-        decided = _decide(mean, tuple(names))
-        counts.append(confusion(_target(tile), decided, names, names))
-        done = len(tiles) + len(members) + position + 1
-        emit(Progress(f"Checked tile {position + 1}", done / steps, done))
+        mean = ensemble.believe(members, values, seen(tile), breathe).mean
+        complete = set(values) - tile.zero_may_be(values)
+        found = confusion(_target(tile), _decide(mean, values), values, complete)
+        counts.append(found)
+        course.tell(f"Checked tile {position + 1}")
     metrics = _metrics(
         pooled(counts), names, "validation" if validation else "training"
     )
@@ -115,6 +122,9 @@ def predict(request: dict[str, Any], emit: Emit) -> dict[str, Any]:
     entropy = open_memmap(into / "entropy.npy", "w+", np.float16, size)
     information = open_memmap(into / "information.npy", "w+", np.float16, size)
 
+    channels = np.array((0, *values), np.uint8)
+    offsets = plane_offsets(values, unpack_offsets(request["offsets"]))
+    kept = CropFiles(unpack_crops(request["crops"]))
     grid = TileGrid(height, width, request["tile"])
     statistics = TileAccumulator(grid, values)
     texture = np.zeros((grid.rows, grid.columns, features.COUNT))
@@ -125,17 +135,19 @@ def predict(request: dict[str, Any], emit: Emit) -> dict[str, Any]:
         seen = features.pixel_features(pixels, band, image.mean, image.sd, scale)
         belief = ensemble.believe(members, values, seen, breathe)
         rows = band.slices[0]
-        labels[rows] = _decide(belief.mean, values)
+        decided = decide(belief.mean, offsets)
+        labels[rows] = channels[decided]
         probabilities[:, rows] = np.rint(belief.mean * 255)
         entropy[rows], information[rows] = belief.entropy, belief.information
         statistics.add_rows(
             band.y,
             belief.mean,
-            belief.mean.argmax(axis=0).astype(np.uint8),
+            decided,
             belief.entropy,
             belief.information,
             belief.class_information,
         )
+        kept.add_rows(band.y, belief.mean)
         sums = seen.sum(axis=0, dtype=np.float64)
         texture[band.y // grid.tile] += np.add.reduceat(sums, starts, axis=0)
         emit(Progress("Sweeping", (band.y + band.h) / height, band.y + band.h))
@@ -169,16 +181,64 @@ def _decide(mean: NDArray[np.float32], values: tuple[int, ...]) -> NDArray[np.ui
     return decided
 
 
-def _refuse_hopeless(targets: list[NDArray[np.uint8]], names: dict[int, str]) -> None:
-    counts = ensemble.count_values(targets).sum(axis=0) if targets else np.zeros(1)
-    present = np.flatnonzero(counts)
-    if not len(present):
-        text = "No annotated pixel to learn from: annotate at least one tile."
-    elif len(present) == 1:
-        only = names.get(int(present[0]), "background")
-        text = f"All annotated pixels are {only}: annotate a tile with a second class."
-    else:
+@dataclass
+class _Course:
+    """Tells how far a training is, one of so many steps at a time."""
+
+    emit: Emit
+    steps: int
+    done: int = 0
+
+    def tell(self, message: str) -> None:
+        self.done += 1
+        self.emit(Progress(message, self.done / self.steps, self.done))
+
+
+def _grown(
+    tiles: Sequence[TrainingTile],
+    targets: Sequence[list[partial.U1]],
+    generators: Sequence[np.random.Generator],
+    seen: Callable[[TrainingTile], features.F4],
+    course: _Course,
+) -> list[ExtraTreesClassifier]:
+    """Grow a member from each list of rasters, one per tile; 255 is left out."""
+    samples = [
+        ensemble.draw_sample(mine, rng)
+        for mine, rng in zip(targets, generators, strict=True)
+    ]
+    rows = [
+        np.empty((len(sample.tile), features.COUNT), np.float32) for sample in samples
+    ]
+    for position, tile in enumerate(tiles):
+        pixels = seen(tile).reshape(-1, features.COUNT)
+        for sample, mine in zip(samples, rows, strict=True):
+            here = sample.tile == position
+            mine[here] = pixels[sample.pixel[here]]
+        course.tell(f"Read tile {position + 1}")
+    members = []
+    for number, (rng, sample) in enumerate(zip(generators, samples, strict=True)):
+        breathe()
+        members.append(ensemble.grow(rows[number], sample, int(rng.integers(2**31))))
+        course.tell(f"Grew forest {number + 1}")
+    return members
+
+
+def _refuse_hopeless(
+    tiles: Sequence[TrainingTile], rasters: Sequence[partial.U1], names: dict[int, str]
+) -> None:
+    values = tuple(names)
+    revisions = (
+        (raster, tile.zero_may_be(values))
+        for tile, raster in zip(tiles, rasters, strict=True)
+    )
+    left = never_ruled_out(revisions, values)
+    if not left:
         return
+    if left == {BACKGROUND, *values}:
+        text = "No annotated pixel to learn from: annotate at least one tile."
+    else:
+        only = names.get(min(left), "background")
+        text = f"All annotated pixels are {only}: annotate a tile with a second class."
     raise SegmenterError(text, retryable=False)
 
 
@@ -207,8 +267,14 @@ def _image(fields: dict[str, Any]) -> ImageData:
 
 
 def _tile(fields: dict[str, Any]) -> TrainingTile:
-    box, target = Box(**fields["box"]), Path(fields["target"])
-    return TrainingTile(**{**fields, "box": box, "target": target})
+    complete = fields["complete_for"]
+    return TrainingTile(
+        annotation_id=fields["annotation_id"],
+        image_id=fields["image_id"],
+        box=Box(**fields["box"]),
+        target=Path(fields["target"]),
+        complete_for=None if complete is None else tuple(complete),
+    )
 
 
 def _written(folder: Path) -> int:

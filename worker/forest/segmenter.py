@@ -4,12 +4,16 @@ It learns in seconds on any processor, so the first tiles of a project already b
 predictions, and it keeps every test of the service honest without a network.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 from worker.child import Child
+from worker.crops import pack_crops, pack_offsets
 from worker.segmenter import (
+    NO_OFFSETS,
     Budget,
+    Crops,
     ImageData,
     Report,
     Sweep,
@@ -52,7 +56,15 @@ class ForestSegmenter:
         return TrainedModel(into, result["settings"], result["metrics"])
 
     def predict(
-        self, model: Path, image: ImageData, tile: int, into: Path, report: Report
+        self,
+        model: Path,
+        image: ImageData,
+        tile: int,
+        into: Path,
+        report: Report,
+        *,
+        offsets: Mapping[int, float] = NO_OFFSETS,
+        crops: Crops | None = None,
     ) -> Sweep:
         """Sweep one image; a tile's embedding is the mean of its pixels' features."""
         result = self._child.request(
@@ -62,6 +74,8 @@ class ForestSegmenter:
                 "image": asdict(image),
                 "tile": tile,
                 "into": into.absolute(),
+                "offsets": pack_offsets(offsets),
+                "crops": pack_crops(crops),
             },
             report,
         )

@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from backend.domain.operating import RULE
 from worker.nnunet.graph import INPUT, NORMALISATION, OUTPUT, Network, write_graph
 
 FORMAT = "0.5.12"
@@ -188,17 +189,29 @@ def document(network: Network, about: Mapping[str, Any]) -> str:
         "| --- | --- | --- |",
         *channels,
         "",
+        *_decision(network),
         "## Validation",
         "",
         *_quality(about["dice"]),
         "",
-        "To validate it on data of your own, compare the most probable channel of each "
-        "pixel with labels that no model has seen. `test_input.npy` is made, not a "
+        "To validate it on data of your own, compare the class taken for each pixel "
+        "with labels that no model has seen. `test_input.npy` is made, not a "
         "micrograph; it checks that the network computes the same elsewhere.",
         "",
         "No licence was stated; ask the authors before you pass the model on.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _decision(network: Network) -> list[str]:
+    if not network.offsets:
+        return ["Per pixel, take the most probable channel, as Cisterna does.", ""]
+    named = ", ".join(f"{name} {offset:g}" for name, offset in network.offsets.items())
+    return [
+        f"Cisterna serves it with logit offsets: {named}. To get the same labels, "
+        f"{RULE}. The channels are probabilities without offset.",
+        "",
+    ]
 
 
 def _quality(dice: Mapping[str, Mapping[str, float | None]]) -> list[str]:

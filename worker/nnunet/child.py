@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from worker.child import Emit, Stopped, serve, stop_requested
+from worker.crops import unpack_crops, unpack_offsets
 from worker.nnunet.messages import unpack_image, unpack_training
 from worker.segmenter import Budget, Progress
 
@@ -85,6 +86,8 @@ def predict(request: dict[str, Any], emit: Emit) -> dict[str, Any]:
         Path(request["into"]),
         progress,
         check,
+        offsets=unpack_offsets(request["offsets"]),
+        crops=unpack_crops(request["crops"]),
         smaller=request["smaller"],
     )
     return {"members": members, "seconds": time.monotonic() - began}

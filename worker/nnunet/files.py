@@ -4,6 +4,7 @@ Plain writes, not memory maps: the pages of a written map count as the process's
 until the kernel chooses to clean them.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -13,8 +14,10 @@ import torch
 from numpy.lib.format import dtype_to_descr, write_array_header_1_0
 from numpy.typing import DTypeLike, NDArray
 
-from worker.nnunet.dataset import Numbering
+from backend.domain.operating import decide, plane_offsets
+from worker.nnunet.numbering import Numbering
 from worker.nnunet.resampling import F4
+from worker.segmenter import NO_OFFSETS
 
 U1 = NDArray[np.uint8]
 
@@ -23,8 +26,13 @@ class SweepFiles:
     """The arrays of a `Sweep` in a folder, open for writing."""
 
     def __init__(
-        self, folder: Path, shape: tuple[int, int], values: tuple[int, ...]
+        self,
+        folder: Path,
+        shape: tuple[int, int],
+        values: tuple[int, ...],
+        offsets: Mapping[int, float] = NO_OFFSETS,
     ) -> None:
+        self._offsets = plane_offsets(values, offsets)
         self._numbering, self._planes = Numbering(values), len(values) + 1
         self._labels = _Rows(folder / "labels.npy", np.uint8, shape)
         self._probabilities = _Rows(
@@ -36,7 +44,7 @@ class SweepFiles:
     def add_rows(self, planes: F4) -> U1:
         """Write the next rows of `bands` and return (h, width) decided 0..C."""
         mean, rest = planes[: self._planes], torch.from_numpy(planes[self._planes :])
-        decided = most_likely(mean)
+        decided = decide(mean, self._offsets)
         self._labels.add(self._numbering.decode(decided))
         share = torch.from_numpy(mean).mul(255).round_().to(torch.uint8)
         self._probabilities.add(share.numpy())
@@ -56,19 +64,6 @@ class SweepFiles:
         rows = (self._labels, self._probabilities, self._entropy, self._information)
         for each in rows:
             each.close()
-
-
-def most_likely(p: F4) -> U1:
-    """Return the first largest of (C + 1, h, width) per pixel.
-
-    The same as argmax along the first axis, which numpy walks pixel by pixel.
-    """
-    decided = np.zeros(p.shape[1:], np.uint8)
-    most = p[0].copy()
-    for number, plane in enumerate(p[1:], start=1):
-        np.copyto(decided, np.uint8(number), where=plane > most)
-        np.maximum(most, plane, out=most)
-    return decided
 
 
 class _Rows:

@@ -6,6 +6,7 @@ chooses flips and windows there. What the graph wants is written into it as meta
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -14,10 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from backend.domain.operating import RULE
 from worker.nnunet import weights
 from worker.nnunet.architecture import build_network, read_plans
 from worker.nnunet.planner import CONFIGURATION, patch_of
-from worker.segmenter import SegmenterError
+from worker.segmenter import NO_OFFSETS, SegmenterError
 
 INPUT, OUTPUT = "image", "probabilities"
 NETWORK = "fold_0"
@@ -42,7 +44,8 @@ class Network:
 
     `values` and `names` are the labels' in the order of the channels; channel 0 is
     background. H and W are multiples of `stride`. `networks` is how many the model has,
-    `steps` how long this one was trained.
+    `steps` how long this one was trained. `offsets` are the logit offsets, by name of
+    label, that it is served with; the graph gives probabilities without them.
     """
 
     module: Probabilities
@@ -54,6 +57,7 @@ class Network:
     networks: int
     steps: int
     settings: dict[str, Any]
+    offsets: Mapping[str, float]
 
     @property
     def facts(self) -> dict[str, str]:
@@ -67,10 +71,12 @@ class Network:
             "patch": json.dumps(self.patch),
             "multiple_of": str(self.stride),
             "network": f"{NETWORK}, one of {self.networks}; no flips",
+            "logit_offsets": json.dumps(dict(self.offsets), ensure_ascii=False),
+            "decision": RULE,
         }
 
 
-def open_network(folder: Path) -> Network:
+def open_network(folder: Path, offsets: Mapping[int, float] = NO_OFFSETS) -> Network:
     """Load the network of a model's folder that travels, on the processor."""
     try:
         described = json.loads((folder / "model.json").read_text())
@@ -94,6 +100,11 @@ def open_network(folder: Path) -> Network:
         networks=len(list(folder.glob(f"fold_*/{weights.FILE}"))),
         steps=described["metrics"]["steps"],
         settings=described["settings"],
+        offsets={
+            name: offsets[value]
+            for value, name in zip(described["values"], described["names"], strict=True)
+            if value in offsets
+        },
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from worker.child import Emit, serve
+from worker.crops import unpack_offsets
 from worker.nnunet.child import processors
 from worker.segmenter import Progress
 
@@ -20,11 +21,12 @@ def package(request: dict[str, Any], emit: Emit) -> dict[str, Any]:
     from worker.nnunet.bioimage import write_package
     from worker.nnunet.graph import open_network, write_graph
 
-    network = open_network(Path(request["model"]))
+    about = request["about"]
+    network = open_network(Path(request["model"]), unpack_offsets(about["offsets"]))
     emit(Progress("writing the graph", 0.3))
     into = Path(request["into"])
     if request["format"] == "bioimageio":
-        write_package(network, request["about"], into)
+        write_package(network, about, into)
     else:
         write_graph(network, into)
     return {}

@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from worker.child import Child
+from worker.crops import pack_crops, pack_offsets
 from worker.nnunet.messages import pack_image, pack_training
 from worker.segmenter import (
+    NO_OFFSETS,
     Budget,
+    Crops,
     ImageData,
     OutOfMemory,
     Progress,
@@ -55,7 +58,15 @@ class NNUNetSegmenter:
         return TrainedModel(into, done["settings"], done["metrics"])
 
     def predict(
-        self, model: Path, image: ImageData, tile: int, into: Path, report: Report
+        self,
+        model: Path,
+        image: ImageData,
+        tile: int,
+        into: Path,
+        report: Report,
+        *,
+        offsets: Mapping[int, float] = NO_OFFSETS,
+        crops: Crops | None = None,
     ) -> Sweep:
         """See Segmenter."""
         message = {
@@ -64,6 +75,8 @@ class NNUNetSegmenter:
             "image": pack_image(image),
             "tile": tile,
             "into": str(into.absolute()),
+            "offsets": pack_offsets(offsets),
+            "crops": pack_crops(crops),
         }
         done = self._request(message, "model", "half the window", report)
         return Sweep(into, done["members"], done["seconds"])

@@ -4,7 +4,7 @@ Members are networks × flips; their results are reduced window by window and wr
 band by band, so that memory does not grow with the height of the image.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +13,12 @@ from torch import Tensor
 
 from backend.domain.geometry import TileGrid
 from backend.ranker.statistics import TileAccumulator
+from worker.crops import CropFiles
 from worker.nnunet.files import SweepFiles
 from worker.nnunet.model import Model
 from worker.nnunet.resampling import WorkingImage, stretch
 from worker.nnunet.windows import bands, window_edge
-from worker.segmenter import ImageData
+from worker.segmenter import NO_OFFSETS, Crops, ImageData
 
 OVERLAP = 0.25
 """Share of a window that the next one sees again; with half as much Dice falls."""
@@ -35,11 +36,15 @@ def sweep(
     progress: Callable[[float], None],
     check: Callable[[], None],
     *,
+    offsets: Mapping[int, float] = NO_OFFSETS,
+    crops: Crops | None = None,
     window: int = WINDOW,
     overlap: float = OVERLAP,
     smaller: bool = False,
 ) -> int:
     """Write a Sweep's files into `into` and return the number of members.
+
+    `offsets` and `crops` are those of `Segmenter.predict`.
 
     `progress` takes the share of rows done after each band; `check` is called at each
     window and may raise to end the sweep. `smaller` halves the window, though not below
@@ -60,7 +65,8 @@ def sweep(
 
     found = bands(model.ensemble, working, edges, overlap, look)
     top = 0
-    with SweepFiles(into, (height, width), model.values) as files:
+    kept = CropFiles(crops)
+    with SweepFiles(into, (height, width), model.values, offsets) as files:
         for planes in stretch(found, working.shape, (height, width)):
             decided = files.add_rows(planes)
             mean, entropy, information, by_class = np.split(
@@ -69,6 +75,7 @@ def sweep(
             statistics.add_rows(
                 top, mean, decided, entropy[0], information[0], by_class
             )
+            kept.add_rows(top, mean)
             top += len(decided)
             progress(top / height)
     statistics.finish(embedding.mean()).save(into / "tiles.npz")

@@ -6,6 +6,7 @@ from backend.schemas.package import Packaged, PackageFormat, PackageWork
 from backend.schemas.stored import StoredTree
 from backend.storage import ArtifactStore, job_prefix
 from worker.child import Child
+from worker.crops import pack_offsets
 from worker.desk import Desk
 from worker.segmenter import Progress, Report
 
@@ -26,7 +27,10 @@ def run(
     model = store.fetch_tree(work.model.prefix, wanted, desk.scratch / "model")
     folder = desk.scratch / "package"
     folder.mkdir()
-    about = asdict(work.about) | {"trained_at": work.about.trained_at.isoformat()}
+    about = asdict(work.about) | {
+        "trained_at": work.about.trained_at.isoformat(),
+        "offsets": pack_offsets(work.about.offsets),
+    }
     request = {
         "do": "package",
         "model": str(model.absolute()),

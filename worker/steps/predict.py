@@ -1,72 +1,110 @@
 """Predict: one model sweeps images one after the other and stores what it saw."""
 
 import json
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from backend.domain.geometry import Box
 from backend.schemas.loop import SweepResult, SweepWork, SweptImage
-from backend.schemas.stored import StoredTree
+from backend.schemas.stored import StoredImage, StoredTree
 from backend.storage import ArtifactStore, job_prefix
+from worker.crops import crop_path, pack_crops, pack_offsets
 from worker.desk import Desk
 from worker.images import local_image
 from worker.models import local_model
-from worker.segmenter import Progress, Report, Sweep
-
-Look = Callable[[str, Sweep], None]
+from worker.segmenter import Crops, Progress, Report, Sweep
 
 
 def run(
     work: SweepWork, store: ArtifactStore, report: Report, desk: Desk
 ) -> SweepResult:
     """Sweep every image of the work and store the sweeps."""
-    return SweepResult(images=sweep_images(work, store, report, desk))
+    sweeps = Sweeps(work, store, report, desk, len(work.images))
+    images = tuple(
+        sweeps.store(image, sweeps.make(image, work.offsets)) for image in work.images
+    )
+    return SweepResult(images=images, offsets=work.offsets)
 
 
-def sweep_images(
-    work: SweepWork,
-    store: ArtifactStore,
-    report: Report,
-    desk: Desk,
-    look: Look | None = None,
-) -> tuple[SweptImage, ...]:
-    """Sweep and store each image; `look` sees every sweep while it is on local disk.
+class Made(NamedTuple):
+    """A sweep on local disk, and the crops of the boxes that were asked for."""
+
+    sweep: Sweep
+    crops: tuple[Path, ...]
+
+
+class Sweeps:
+    """Makes and stores the sweeps of a job; `passes` is how many it will make.
 
     Finished sweeps stay in `desk.keep`: a second attempt goes on with the next image.
     """
-    if not work.images:
-        return ()
-    model = local_model(work.model, store, desk.cache)
-    prefix = job_prefix(work.job_id, work.fence)
-    swept = []
-    chosen = desk.segmenter(work.segmenter, work.settings)
-    for number, image in enumerate(work.images):
-        folder = desk.keep / str(image.id)
-        inner = _Part(report, number, len(work.images), image.name)
-        done = folder / "sweep.json"
-        if not done.exists():
-            data = local_image(image, store, desk)
-            sweep = chosen.predict(model, data, work.tile_size, folder, inner)
-            data.path.unlink()
-            facts = asdict(sweep)
-            done.write_text(json.dumps(facts, default=str))
-        facts = json.loads(done.read_text())
-        sweep = Sweep(folder, facts["members"], facts["seconds"])
-        if look is not None:
-            look(str(image.id), sweep)
-        tree = f"{prefix}/sweeps/{image.id}"
-        swept.append(
-            SweptImage(
-                image_id=image.id,
-                sweep=StoredTree(tree, store.put_tree(tree, folder)),
-                members=sweep.members,
-                seconds=sweep.seconds,
-                label_pixels=_label_pixels(folder),
+
+    def __init__(
+        self,
+        work: SweepWork,
+        store: ArtifactStore,
+        report: Report,
+        desk: Desk,
+        passes: int,
+    ) -> None:
+        self._work, self._store, self._report = work, store, report
+        self._desk, self._passes, self._begun = desk, passes, 0
+
+    def make(
+        self,
+        image: StoredImage,
+        offsets: Mapping[int, float],
+        boxes: tuple[Box, ...] = (),
+    ) -> Made:
+        """Sweep an image with these offsets, in the place of an earlier sweep of it."""
+        folder = self._desk.keep / str(image.id)
+        crops = Crops(folder.with_name(f"{image.id}-crops"), boxes)
+        done = folder.with_name(f"{image.id}.json")
+        asked = {"offsets": pack_offsets(offsets), "crops": pack_crops(crops)}
+        inner = _Part(self._report, self._begun, self._passes, image.name)
+        self._begun += 1
+        facts = _read(done)
+        if facts is None or facts["asked"] != asked:
+            done.unlink(missing_ok=True)
+            model = local_model(self._work.model, self._store, self._desk.cache)
+            data = local_image(image, self._store, self._desk)
+            segmenter = self._desk.segmenter(self._work.segmenter, self._work.settings)
+            sweep = segmenter.predict(
+                model,
+                data,
+                self._work.tile_size,
+                folder,
+                inner,
+                offsets=offsets,
+                crops=crops,
             )
+            data.path.unlink()
+            facts = {
+                "asked": asked,
+                "members": sweep.members,
+                "seconds": sweep.seconds,
+            }
+            done.write_text(json.dumps(facts))
+        return Made(
+            Sweep(folder, facts["members"], facts["seconds"]),
+            tuple(crop_path(crops.folder, number) for number in range(len(boxes))),
         )
-    return tuple(swept)
+
+    def store(self, image: StoredImage, made: Made) -> SweptImage:
+        """Store a sweep; its crops stay behind."""
+        prefix = job_prefix(self._work.job_id, self._work.fence)
+        tree = f"{prefix}/sweeps/{image.id}"
+        folder = made.sweep.folder
+        return SweptImage(
+            image_id=image.id,
+            sweep=StoredTree(tree, self._store.put_tree(tree, folder)),
+            members=made.sweep.members,
+            seconds=made.sweep.seconds,
+            label_pixels=_label_pixels(folder),
+        )
 
 
 class _Part:
@@ -82,6 +120,13 @@ class _Part:
 
     def check(self) -> None:
         self._report.check()
+
+
+def _read(done: Path) -> dict[str, Any] | None:
+    if not done.exists():
+        return None
+    facts: dict[str, Any] = json.loads(done.read_text())
+    return facts
 
 
 def _label_pixels(folder: Path) -> dict[str, int]:
