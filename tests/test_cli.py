@@ -104,6 +104,30 @@ def test_projects_from_creation_to_edit(cisterna: Terminal) -> None:
     assert cisterna.json("project", "metrics", "human-liver")["rounds"] == []
 
 
+def test_a_strategy_and_its_parameters(cisterna: Terminal) -> None:
+    turned = ("--parameter", "controls=0.2", "--parameter", "budget=80")
+    made = cisterna.json("project", "create", "Liver", "--preset", "liver", *turned)
+    assert made["strategy_parameters"] == {"controls": 0.2, "budget": 80}
+    edit = ("project", "edit", "liver", "--strategy", "entropy")
+    after = cisterna.json(*edit, "--parameter", "budget=", "--parameter", "noise=2")
+    assert after["strategy"] == "entropy"
+    assert after["strategy_parameters"] == {"controls": 0.2, "noise": 2}
+    for wrong, said in (
+        ("controls", "write controls=NUMBER"),
+        ("controls=many", "'many' is no number"),
+        ("controls=0.9", "must lie between 0 and 0.5"),
+        ("colour=1", "no parameter 'colour'"),
+    ):
+        status, _, told = cisterna("project", "edit", "liver", "--parameter", wrong)
+        assert status != 0
+        assert said in told
+    _, out, _ = cisterna("query", "strategies")
+    assert "er-gap" in out
+    assert "random" in out
+    _, out, _ = cisterna("query", "parameters")
+    assert "controls" in out
+
+
 @pytest.mark.parametrize(
     "words",
     [

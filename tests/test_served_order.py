@@ -1,5 +1,6 @@
 """The order people are served is the ranker's, recomputed from what was stored."""
 
+import json
 import re
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -33,7 +34,14 @@ from backend.models import (
     Project,
     Query,
 )
-from backend.ranker import Measured, Pool, TileStatistics, class_needs, rank
+from backend.ranker import (
+    Knowledge,
+    Measured,
+    Pool,
+    TileStatistics,
+    class_needs,
+    rank,
+)
 from backend.ranker.statistics import BINS
 from backend.schemas.stored import StoredTree
 from backend.services import artifacts, queries
@@ -58,6 +66,7 @@ def statistics(seed: int) -> TileStatistics:
         logit_histogram=rng.integers(0, 50, (*shape, BINS)).astype(np.int32),
         entropy_sum=rng.random(len(grid)) * 2000,
         class_entropy=rng.random(shape) * 400,
+        label_entropy=rng.random(shape) * 300,
         information_sum=rng.random(len(grid)) * 100,
         class_information=rng.random(shape) * 50,
         boundary=rng.random(shape) * 300,
@@ -126,19 +135,21 @@ def recomputed(
         store.fetch_tree(tree.key, tree.manifest, scratch)
         seed, size = query.seed, project.query_size
     stored = TileStatistics.load(scratch / "tiles.npz")
-    keys = np.load(scratch / "keys.npy").tolist()
-    pool = Pool(
-        keys=tuple(keys),
-        images=np.repeat([0, 1], 100),
-        boxes=stored.boxes,
-        excluded=np.load(scratch / "excluded.npy"),
-        statistics=stored,
-    )
+    arrays = {
+        name: np.load(scratch / f"{name}.npy")
+        for name in ("keys", "images", "excluded", "annotated", "groups", "donors")
+    }
+    pool = Pool(boxes=stored.boxes, statistics=stored, **arrays)
+    raw = arrays["keys"].astype(">u8").tobytes()
+    keys = [str(uuid.UUID(bytes=raw[at : at + 16])) for at in range(0, len(raw), 16)]
+    told = json.loads((scratch / "knowledge.json").read_text())
+    known = Knowledge(spent=told["spent"], controls=told["controls"])
+    assert not told["calibration"] | told["corrections"]
     needs = class_needs(
         LIVER,
         {ER: Measured(0.41, 820 / 1510, 12), MITO: Measured(0.9, 0.9, 12)},
     )
-    again = rank("er-gap", pool, size, 4 * size, seed, needs)
+    again = rank("er-gap", pool, size, 4 * size, seed, needs, known)
     facts = {
         keys[item.tile]: {
             "missed": float(stored.p_missed[item.tile, EVERY.index(ER)]),
@@ -178,12 +189,12 @@ def test_served_is_what_was_ranked_across_a_re_ranking_with_live_leases(
     for task in by_rank:
         fact = facts[task["tile"]["id"]]
         if fact["component"] == "missed:ER":
-            shown = re.match(r"about ([\d  ,]+) ER pixels", task["reason"])
+            shown = re.search(r"about ([\d  ,]+) ER pixels", task["reason"])
             assert shown, task["reason"]
             pixels = int(re.sub(r"\D", "", shown[1]))
-            assert abs(pixels - fact["missed"]) <= 0.05 * fact["missed"] + 1
+            assert abs(pixels - fact["missed"]) <= 0.06 * fact["missed"] + 1
     metrics = admin.get(f"projects/{ranked}/metrics").json()
-    assert "ER recall on validation is 0.41" in next(
+    assert "ER recall 0.41 is 0.49 below target" in next(
         t["reason"]
         for t in by_rank
         if facts[t["tile"]["id"]]["component"] == "missed:ER"

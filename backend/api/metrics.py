@@ -24,7 +24,7 @@ from backend.db import Database
 from backend.domain.errors import Forbidden
 from backend.domain.states import Role
 from backend.schemas.metric import MetricsView, RoundView
-from backend.services import access, advice, metrics, quality
+from backend.services import access, advice, findings, metrics, quality
 
 router = guarded("metrics")
 scrape = APIRouter(tags=["metrics"])
@@ -141,7 +141,9 @@ def project_metrics(
     row = access.project(session, principal, project, Role.VIEWER)
     rounds = metrics.rounds(session, row)
     versions = [version for version, _ in rounds]
-    tables = quality.of_versions(session, row, [version.id for version in versions])
+    ids = [version.id for version in versions]
+    tables = quality.of_versions(session, row, ids)
+    found = findings.of_versions(session, row, ids)
     return MetricsView(
         project_id=row.id,
         live_round=metrics.live_round(versions),
@@ -157,6 +159,7 @@ def project_metrics(
                     "quality": tables.get(version.id, {}),
                     **effort,
                     "training_seconds": version.metrics.get("seconds"),
+                    "found": found.get(version.id, {}),
                     "created_at": version.created_at,
                     "promoted_at": version.promoted_at,
                 }

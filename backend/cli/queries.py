@@ -27,6 +27,20 @@ def show(here: Session, query: Query) -> Shown:
     return here.service.queries.ranks(query)
 
 
+@app.command("strategies")
+@rest("name description")
+def strategies(here: Session) -> Shown:
+    """List the ways to put tiles in order, for `project edit --strategy`."""
+    return here.service.projects.strategies().strategies
+
+
+@app.command("parameters")
+@rest("name low high default description")
+def parameters(here: Session) -> Shown:
+    """List what can be turned in them, for `project edit --parameter`."""
+    return here.service.projects.strategies().parameters
+
+
 @app.command("queue")
 @rest()
 def queue(here: Session, project: Project) -> Shown:

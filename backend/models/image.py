@@ -92,7 +92,8 @@ class Tile(Row):
         UniqueConstraint("image_id", "position"),
         # what training_set_items points at, so that a learnt tile cannot change split
         UniqueConstraint("id", "split"),
-        Index("ix_tiles_project_id_split", "project_id", "split"),
+        # ids are random: a range of them is a sample of a project's tiles
+        Index("ix_tiles_project_id_split_id", "project_id", "split", "id"),
     )
 
     project_id: Mapped[uuid.UUID] = mapped_column(

@@ -61,6 +61,8 @@ class QueryTile(Base):
     score: Mapped[float]
     parts: Mapped[Json] = mapped_column(default=dict)
     reason: Mapped[str]
+    lessons: Mapped[Json | None]
+    """What the Query's version had missed there, once people have painted the tile."""
 
 
 class Task(Row):

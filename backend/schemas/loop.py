@@ -74,6 +74,8 @@ class SweepWork:
     tile_size: int
     images: tuple[StoredImage, ...]
     truth: tuple[AnnotatedTile, ...] = ()
+    offsets: Mapping[int, float] = field(default_factory=dict)
+    """Logit offset of label values; an evaluation chooses its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,13 @@ class SweptImage:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Pooled counts of one label in one split, and those of each annotation."""
+    """Pooled counts of one label in one split, and those of each annotation.
+
+    Counts are of the served labels. `positives` and `negatives` are 256 counts of
+    pixels of the label and of pixels known not to be, by probability x 255.
+    `undecided_missed` and `undecided_others` are 16 counts of the same two kinds, of
+    pixels served as something else, by logit p (backend.ranker.statistics.LOGIT_EDGES).
+    """
 
     split: Split
     value: int
@@ -97,32 +105,85 @@ class Measured:
     tiles: int
     average_precision: float | None
     by_annotation: Mapping[uuid.UUID, Counts] = field(default_factory=dict)
+    positives: tuple[int, ...] = ()
+    negatives: tuple[int, ...] = ()
+    undecided_missed: tuple[int, ...] = ()
+    undecided_others: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class SweepResult:
-    """The stored sweeps and, for an evaluation, the counts."""
+    """The stored sweeps, the offsets they were decided with, an evaluation's counts."""
 
     images: tuple[SweptImage, ...]
     measured: tuple[Measured, ...] = ()
+    offsets: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class PoolImage:
-    """One pool image: its sweep and its tiles in grid order."""
+    """One pool image: its sweep, its tiles in grid order, and where it comes from."""
 
     image_id: uuid.UUID
     sweep: StoredTree
     tiles: tuple[uuid.UUID, ...]
+    group: str | None = None
+    donor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What people painted on a tile that a Query asked for.
+
+    `sweep` is the Query's version's own of the tile's image; the rest as in
+    AnnotatedTile.
+    """
+
+    tile_id: uuid.UUID
+    box: Box
+    raster: bytes
+    complete_for: tuple[int, ...]
+    sweep: StoredTree
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A Query, the files it stored, and the answers nothing was learnt from yet."""
+
+    query_id: uuid.UUID
+    scores: StoredTree
+    answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LessonOfTile:
+    """What a version missed of one label on one tile; see backend.ranker.Lesson."""
+
+    features: Mapping[str, float]
+    prior: float
+    missed: float
+
+
+@dataclass(frozen=True, slots=True)
+class TimedTile:
+    """The score parts of a tile when it was asked for, and what painting it took."""
+
+    parts: Mapping[str, float]
+    minutes: float
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreWork:
-    """What the ranker needs to order the pool."""
+    """What the ranker needs to order the pool.
+
+    `annotated` are the pool tiles that people have painted; `lessons` are by label
+    value, those of `answers` still to be drawn; `controls` counts control tiles.
+    """
 
     job_id: uuid.UUID
     fence: int
     strategy: str
+    parameters: Mapping[str, Any]
     query_size: int
     reserve: int
     seed: int
@@ -130,10 +191,19 @@ class ScoreWork:
     images: tuple[PoolImage, ...]
     excluded: frozenset[uuid.UUID]
     validation: tuple[Measured, ...] = ()
+    annotated: frozenset[uuid.UUID] = frozenset()
+    controls: int = 0
+    timed: tuple[TimedTile, ...] = ()
+    lessons: Mapping[int, tuple[LessonOfTile, ...]] = field(default_factory=dict)
+    answers: tuple[Answered, ...] = ()
 
 
 HISTOGRAMS = "histograms.json"
 """File among a Query's stored scores: a list of backend.ranker.Histogram."""
+KNOWLEDGE = "knowledge.json"
+"""File among them: the backend.ranker.Knowledge that the order rests on."""
+ASKED = "asked.npz"
+"""File among them: what lessons will need of the tiles in the head."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +219,18 @@ class RankedTile:
 
 
 @dataclass(frozen=True, slots=True)
+class LessonsOfTile:
+    """What one tile of an earlier Query taught, by label value."""
+
+    query_id: uuid.UUID
+    tile_id: uuid.UUID
+    lessons: Mapping[int, LessonOfTile]
+
+
+@dataclass(frozen=True, slots=True)
 class ScoreResult:
-    """The head of the order and all scores as a stored file."""
+    """The head of the order, all scores as a stored file, and what answers taught."""
 
     head: tuple[RankedTile, ...]
     scores: StoredTree
+    lessons: tuple[LessonsOfTile, ...] = ()

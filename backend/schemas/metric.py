@@ -10,6 +10,19 @@ from backend.schemas.base import View
 from backend.schemas.model import Quality
 
 
+class FoundView(View):
+    """Pixels of a label that a round's model had missed on the tiles it asked for.
+
+    Divided by the tiles, the chosen ones say what the ranker found, those of chance
+    what is found without it.
+    """
+
+    chosen_tiles: int = Field(0, description="Painted tiles that the ranker chose.")
+    chosen_missed: int = 0
+    chance_tiles: int = Field(0, description="Painted tiles drawn at random.")
+    chance_missed: int = 0
+
+
 class RoundView(View):
     """One round: a model version, its quality and what it cost people and machines."""
 
@@ -31,6 +44,10 @@ class RoundView(View):
     timed_tiles: int = Field(description="Tiles whose time was measured.")
     training_seconds: float | None = Field(
         description="The machine's time; null until it is trained."
+    )
+    found: dict[str, FoundView] = Field(
+        description="By label, of painted tiles that this round asked for; they count "
+        "from the ranking after the next training on."
     )
     created_at: dt.datetime
     promoted_at: dt.datetime | None

@@ -37,7 +37,7 @@ from backend.models import (
 )
 from backend.schemas.loop import AnnotatedTile
 from backend.schemas.task import Pin
-from backend.services import access, audit, checks, comments, tasks, tiles
+from backend.services import access, audit, checks, comments, controls, tasks, tiles
 from backend.services.access import Principal, now
 from backend.services.comments import Remark
 
@@ -185,7 +185,10 @@ def _store(
 
 
 def accept(session: Session, principal: Principal, row: Annotation) -> None:
-    """Accept a revision; the task it came from, if submitted, is accepted with it."""
+    """Accept a revision; the task it came from, if submitted, is accepted with it.
+
+    With every second control tile the tile leaves the pool for the validation set.
+    """
     row.accepted_at = now()
     row.accepted_by = principal.id
     if row.task_id is not None:
@@ -206,6 +209,7 @@ def accept(session: Session, principal: Principal, row: Annotation) -> None:
         )
         .values(state=TaskState.WITHDRAWN, updated_at=now())
     )
+    controls.join_validation(session, principal, row)
     checks.open_second(session, row)
     _announce(session, row, "accepted")
 

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-from sqlalchemy import exists, select, update
+from sqlalchemy import CompoundSelect, Select, exists, insert, select, union, update
 from sqlalchemy.orm import Session
 
 from backend.db import publish_after_commit
@@ -26,27 +26,37 @@ from backend.models import (
     Image,
     Job,
     ModelVersion,
-    Prediction,
     Project,
     Query,
     QueryTile,
     Task,
     Tile,
 )
-from backend.ranker import Pool, rank
-from backend.schemas.loop import Measured, PoolImage, RankedTile, ScoreResult, ScoreWork
-from backend.services import artifacts, audit, jobs, quality
+from backend.ranker import Pool, keys_of, rank
+from backend.schemas.loop import RankedTile, ScoreResult, ScoreWork
+from backend.services import artifacts, audit, controls, jobs, knowledge
 from backend.services.access import Principal, now
 
 START = "start"
 """The strategy that needs no model."""
 RESERVE = 4
 """Reserve of a head, in query sizes, so that nobody waits for a training."""
+CANDIDATES = 2048
+"""Of how many tiles at most `start` chooses."""
 HELD = (TaskState.CLAIMED, TaskState.SUBMITTED, TaskState.RETURNED)
 
 
 def excluded(session: Session, project_id: uuid.UUID) -> set[uuid.UUID]:
     """Return the pool tiles no Query may ask for: annotated, or in somebody's hands."""
+    return set(session.scalars(union(*_taken(project_id))))
+
+
+def unranked(project_id: uuid.UUID) -> CompoundSelect[uuid.UUID]:
+    """Select the tiles the ranker leaves out: `excluded`, or beside validation."""
+    return union(*_taken(project_id), controls.beside_validation(project_id))
+
+
+def _taken(project_id: uuid.UUID) -> tuple[Select[uuid.UUID], Select[uuid.UUID]]:
     annotated = select(Annotation.tile_id).where(
         Annotation.project_id == project_id,
         Annotation.accepted_at.is_not(None),
@@ -57,7 +67,7 @@ def excluded(session: Session, project_id: uuid.UUID) -> set[uuid.UUID]:
         Task.kind == TaskKind.ANNOTATE,
         Task.state.in_((*HELD, TaskState.SKIPPED)),
     )
-    return set(session.scalars(annotated.union(held)))
+    return annotated, held
 
 
 def request_score(
@@ -80,60 +90,35 @@ def request_score(
 
 
 def prepare(session: Session, job: Job) -> ScoreWork:
-    """Gather the statistics of every pool image and what each class needs."""
+    """Gather the statistics of every pool image and what is known beside them."""
     version = jobs.version_of(session, job)
     project = session.get_one(Project, version.project_id)
-    rows = session.execute(
-        select(Prediction)
-        .join(Image, Image.id == Prediction.image_id)
-        .where(
-            Prediction.model_version_id == version.id, Image.state == ImageState.READY
-        )
-        .order_by(Image.created_at, Image.id)
-    ).scalars()
-    images = []
-    for prediction in rows:
-        tiles = session.scalars(
-            select(Tile.id)
-            .where(Tile.image_id == prediction.image_id)
-            .order_by(Tile.position)
-        )
-        images.append(
-            PoolImage(
-                image_id=prediction.image_id,
-                sweep=artifacts.tree(session, prediction.artifact_id),
-                tiles=tuple(tiles),
-            )
-        )
     outside = session.scalars(
         select(Tile.id).where(Tile.project_id == project.id, Tile.split != Split.POOL)
     )
-    measured = quality.of_version(session, version.id, Split.VALIDATION)
+    kept_out = session.scalars(unranked(project.id))
     return ScoreWork(
         job_id=job.id,
         fence=job.fence,
         strategy=project.strategy,
+        parameters=project.strategy_parameters,
         query_size=project.query_size,
         reserve=RESERVE * project.query_size,
         seed=project.seed + version.ordinal,
         schema=project.schema,
-        images=tuple(images),
-        excluded=frozenset(excluded(session, project.id) | set(outside)),
-        validation=tuple(
-            Measured(
-                split=row.split,
-                value=row.value,
-                counts=quality.counts(row),
-                tiles=row.tiles,
-                average_precision=row.average_precision,
-            )
-            for row in measured
-        ),
+        images=knowledge.images(session, version),
+        excluded=frozenset(kept_out) | frozenset(outside),
+        validation=knowledge.measured(session, version),
+        annotated=knowledge.annotated(session, project.id),
+        controls=controls.accepted(session, project.id),
+        timed=knowledge.timed(session, project.id),
+        lessons=knowledge.lessons(session, project.id),
+        answers=knowledge.answered(session, project.id),
     )
 
 
 def conclude(session: Session, job: Job, result: ScoreResult) -> None:
-    """Store the order; it is served at once if its version is still live."""
+    """Store the order and what was learnt; it is served if its version is live yet."""
     version = jobs.version_of(session, job)
     project = session.get_one(Project, version.project_id)
     query = Query(
@@ -146,39 +131,28 @@ def conclude(session: Session, job: Job, result: ScoreResult) -> None:
         scores_id=artifacts.add_tree(session, project.id, result.scores).id,
     )
     _add_head(session, query, result.head)
+    knowledge.keep(session, result.lessons)
     if version.state is ModelState.LIVE:
         make_live(session, query)
 
 
 def request_start(session: Session, project: Project) -> Query | None:
     """Order the pool without a model; None if no tile of it is left to ask for."""
-    rows = session.execute(
-        select(Tile)
-        .join(Image, Image.id == Tile.image_id)
-        .where(
-            Tile.project_id == project.id,
-            Tile.split == Split.POOL,
-            Image.state == ImageState.READY,
-        )
-        .order_by(Image.created_at, Image.id, Tile.position)
-    ).scalars()
-    tiles = list(rows)
-    kept_out = excluded(session, project.id)
-    if all(tile.id in kept_out for tile in tiles):
+    reserve = RESERVE * project.query_size
+    tiles = _free_tiles(session, project, max(CANDIDATES, 2 * reserve))
+    if not tiles:
         return None
     numbers: dict[uuid.UUID, int] = {}
     pool = Pool(
-        keys=tuple(str(tile.id) for tile in tiles),
+        keys=keys_of(tile.id for tile in tiles),
         images=np.array(
             [numbers.setdefault(tile.image_id, len(numbers)) for tile in tiles],
             np.int64,
         ),
         boxes=np.array([(t.y, t.x, t.h, t.w) for t in tiles], np.int32),
-        excluded=np.array([tile.id in kept_out for tile in tiles]),
+        excluded=np.zeros(len(tiles), bool),
     )
-    ranked = rank(
-        START, pool, project.query_size, RESERVE * project.query_size, project.seed
-    )
+    ranked = rank(START, pool, project.query_size, reserve, project.seed)
     query = Query(
         project_id=project.id,
         strategy=START,
@@ -197,6 +171,31 @@ def request_start(session: Session, project: Project) -> Query | None:
     )
     make_live(session, query)
     return query
+
+
+def _free_tiles(session: Session, project: Project, most: int) -> list[Tile]:
+    """Return the tiles that may be ranked; of a larger pool, so many at random.
+
+    A claim may wait for this, so it must not read a million rows: ids are random, and
+    neighbours in their order are a sample.
+    """
+    free = (
+        select(Tile)
+        .join(Image, Image.id == Tile.image_id)
+        .where(
+            Tile.project_id == project.id,
+            Tile.split == Split.POOL,
+            Image.state == ImageState.READY,
+            Tile.id.not_in(unranked(project.id)),
+        )
+        .order_by(Tile.id)
+    )
+    begin = uuid.uuid5(project.id, str(project.seed))
+    tiles = list(session.scalars(free.where(Tile.id >= begin).limit(most)))
+    if len(tiles) < most:
+        rest = free.where(Tile.id < begin).limit(most - len(tiles))
+        tiles += session.scalars(rest)
+    return tiles
 
 
 def refill(session: Session, project: Project) -> bool:
@@ -312,7 +311,7 @@ def make_live(
             Task.project_id == query.project_id,
             Task.kind == TaskKind.ANNOTATE,
             Task.state == TaskState.OPEN,
-            Task.source.in_((TaskSource.QUERY, TaskSource.CHOSEN)),
+            Task.source.in_((TaskSource.QUERY, TaskSource.CHOSEN, TaskSource.CONTROL)),
         )
         .values(state=TaskState.WITHDRAWN, updated_at=now())
     )
@@ -324,7 +323,7 @@ def make_live(
         Task.state.in_((TaskState.OPEN, *HELD)),
     )
     head = session.execute(
-        select(QueryTile.tile_id, QueryTile.rank)
+        select(QueryTile.tile_id, QueryTile.rank, QueryTile.parts["component"].astext)
         .join(Tile, Tile.id == QueryTile.tile_id)
         .join(Image, Image.id == Tile.image_id)
         .where(
@@ -335,20 +334,24 @@ def make_live(
         )
         .order_by(QueryTile.rank)
     ).all()
-    session.add_all(
-        Task(
-            project_id=query.project_id,
-            tile_id=tile_id,
-            query_id=query.id,
-            kind=TaskKind.ANNOTATE,
-            source=source,
-            rank=rank_,
-            state=TaskState.OPEN,
-        )
-        for tile_id, rank_ in head
+    opened = [
+        {
+            "project_id": query.project_id,
+            "tile_id": tile_id,
+            "query_id": query.id,
+            "kind": TaskKind.ANNOTATE,
+            "source": why,
+            # a mask begun from the prediction would miss what it misses
+            "blind": why is TaskSource.CONTROL,
+            "rank": rank_,
+            "state": TaskState.OPEN,
+        }
+        for tile_id, rank_, component in head
         if tile_id not in kept_out
-    )
-    session.flush()
+        for why in [controls.source_of(component, source)]
+    ]
+    if opened:
+        session.execute(insert(Task), opened)
     publish_after_commit(
         session,
         query.project_id,
@@ -375,15 +378,18 @@ def live_ranks(
 def _add_head(session: Session, query: Query, head: Sequence[RankedTile]) -> None:
     session.add(query)
     session.flush()
-    session.add_all(
-        QueryTile(
-            query_id=query.id,
-            rank=item.rank,
-            tile_id=item.tile_id,
-            score=item.score,
-            parts={"component": item.component, **item.parts},
-            reason=item.reason,
+    if head:
+        session.execute(
+            insert(QueryTile),
+            [
+                {
+                    "query_id": query.id,
+                    "rank": item.rank,
+                    "tile_id": item.tile_id,
+                    "score": item.score,
+                    "parts": {"component": item.component, **item.parts},
+                    "reason": item.reason,
+                }
+                for item in head
+            ],
         )
-        for item in head
-    )
-    session.flush()

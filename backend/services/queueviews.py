@@ -160,16 +160,17 @@ def _pace(session: Session, project: Project) -> list[PaceView]:
 def _why_empty(session: Session, project: Project, live: Query | None) -> str:
     if live is None or live.strategy == queries.START:
         # such an order is made anew by the claim that finds none
-        pool = session.scalars(
-            select(Tile.id)
+        left = session.scalar(
+            select(func.count())
+            .select_from(Tile)
             .join(Image, Image.id == Tile.image_id)
             .where(
                 Tile.project_id == project.id,
                 Tile.split == Split.POOL,
                 Image.state == ImageState.READY,
+                Tile.id.not_in(queries.unranked(project.id)),
             )
         )
-        left = len(set(pool) - queries.excluded(session, project.id))
         if left:
             return f"The next claim puts the {left} tiles that are left in order."
     return taskviews.why_empty(session, project, TaskKind.ANNOTATE)
