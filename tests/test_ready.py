@@ -513,3 +513,14 @@ def test_the_models_used_last_stay(store: ArtifactStore, tmp_path: Path) -> None
     last = local_model(trees[5], store, cache)
     kept = {folders[0], folders[4], folders[3], last}
     assert set(last.parent.iterdir()) == kept
+
+
+def test_only_nnunet_makes_idle_children_make_room(
+    settings: Settings, database: Database, store: ArtifactStore
+) -> None:
+    runner = Runner(settings, database, store)
+    runner._trainings[uuid.uuid4()] = Lane.CPU
+    assert not runner._is_crowded(Lane.CPU)
+    runner._trainings[uuid.uuid4()] = Lane.GPU
+    assert runner._is_crowded(Lane.GPU)
+    assert not runner._is_crowded(Lane.CPU)

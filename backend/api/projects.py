@@ -25,10 +25,12 @@ from backend.schemas.project import (
     ProjectEdit,
     ProjectView,
 )
-from backend.services import access, pages, projects
+from backend.services import access, copies, pages, projects
 
 router = guarded("projects")
 Key = Annotated[str, Path(description="Slug or id of the project.", max_length=80)]
+
+Value = Annotated[int, Path(ge=1, le=254, description="Value of the label.")]
 
 
 @router.post("/projects", status_code=status.HTTP_201_CREATED)
@@ -51,8 +53,14 @@ def create_project(
     principal: PrincipalDep,
     response: Response,
 ) -> ProjectView:
-    """Create a project; you become its manager."""
+    """Create a project; you become its manager.
+
+    With `images_from` it has the images of another project that you manage.
+    """
     row = projects.create(session, principal, body)
+    if body.images_from is not None:
+        source = access.project(session, principal, body.images_from, Role.MANAGER)
+        copies.share_images(session, principal, source, row)
     response.headers["Location"] = f"/api/v1/projects/{row.slug}"
     response.headers["ETag"] = etag(row.version)
     return ProjectView.model_validate(row)
@@ -111,7 +119,7 @@ def add_label(
 @router.patch("/projects/{project}/labels/{value}")
 def edit_label(
     project: Key,
-    value: Annotated[int, Path(ge=1, le=254)],
+    value: Value,
     body: LabelEdit,
     revision: Revision,
     session: SessionDep,

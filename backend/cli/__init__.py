@@ -6,6 +6,7 @@ import typer
 from pydantic import ValidationError
 
 from backend.cli import (
+    experiment,
     images,
     jobs,
     models,
@@ -32,6 +33,8 @@ app.command("up")(server.up)
 app.command("migrate")(server.migrate_database)
 app.command("doctor")(server.doctor)
 app.command("simulate")(simulate.simulate)
+app.command("experiment")(experiment.experiment)
+app.command("report")(experiment.report)
 for name, noun in {
     "project": projects.app,
     "image": images.app,

@@ -1,5 +1,7 @@
 """`cisterna project`: projects, labels and the people in them."""
 
+import uuid
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,14 +15,20 @@ from backend.schemas.project import (
     NewLabel,
     NewProject,
     ProjectEdit,
+    ProjectView,
     Training,
 )
 
 app = typer.Typer(help="Projects, labels and members.", rich_markup_mode=None)
 Project = Annotated[str, typer.Argument(help="Slug or id of the project.")]
 GUIDELINE = "How to paint it."
+FLOOR = "Precision, 0 to 1, that is kept while recall is raised."
 SECOND = "Share of tiles, 0 to 1, that a second person paints unseen."
 GOLD = "Share of a person's tiles, 0 to 1, that are gold."
+IMAGES_FROM = "Project whose images the new one shares."
+TOLD = "Whether people learn how they did on a gold tile."
+NEVER = "Two labels as NAME,NAME; repeat for more, once empty for none."
+PARAMETER = "A parameter of the ranker as NAME=NUMBER; NAME= for its default again."
 LABEL = "A label as NAME or NAME:PRIORITY; repeat for more."
 
 
@@ -35,6 +43,7 @@ def create(
     tile_size: int | None = None,
     query_size: int | None = None,
     strategy: str | None = None,
+    parameter: Annotated[list[str] | None, typer.Option(help=PARAMETER)] = None,
     segmenter: Annotated[str | None, typer.Option(help="nnunet or forest")] = None,
     profile: Annotated[str | None, typer.Option(help="cpu, gpu-8gb, …")] = None,
     schedule: Annotated[Schedule | None, typer.Option(help="Of trainings.")] = None,
@@ -50,6 +59,7 @@ def create(
     gold_share: Annotated[float | None, typer.Option(help=GOLD)] = None,
     promotion: Promotion | None = None,
     time_zone: str | None = None,
+    images_from: Annotated[str | None, typer.Option(help=IMAGES_FROM)] = None,
 ) -> Shown:
     """Create a project; you become its manager."""
     training = given(
@@ -69,6 +79,7 @@ def create(
         tile_size=tile_size,
         query_size=query_size,
         strategy=strategy,
+        strategy_parameters=_parameters(parameter, {}),
         segmenter=segmenter,
         training=Training(**training) if training else None,
         seed=seed,
@@ -77,6 +88,7 @@ def create(
         gold_share=gold_share,
         promotion=promotion,
         time_zone=time_zone,
+        images_from=images_from,
     )
     body = NewProject(**options, labels=[_label(text) for text in label or []])
     return here.service.projects.create(body)
@@ -104,6 +116,7 @@ def edit(
     name: str | None = None,
     query_size: int | None = None,
     strategy: str | None = None,
+    parameter: Annotated[list[str] | None, typer.Option(help=PARAMETER)] = None,
     segmenter: str | None = None,
     profile: str | None = None,
     schedule: Annotated[Schedule | None, typer.Option(help="Of trainings.")] = None,
@@ -116,6 +129,8 @@ def edit(
     review: bool | None = None,
     second_share: Annotated[float | None, typer.Option(help=SECOND)] = None,
     gold_share: Annotated[float | None, typer.Option(help=GOLD)] = None,
+    gold_feedback: Annotated[bool | None, typer.Option(help=TOLD)] = None,
+    never_touch: Annotated[list[str] | None, typer.Option(help=NEVER)] = None,
     promotion: Promotion | None = None,
     time_zone: str | None = None,
 ) -> Shown:
@@ -135,11 +150,14 @@ def edit(
         name=name,
         query_size=query_size,
         strategy=strategy,
+        strategy_parameters=_parameters(parameter, before.strategy_parameters),
         segmenter=segmenter,
         training=Training(**{**before.training, **training}) if training else None,
         review=review,
         second_share=second_share,
         gold_share=gold_share,
+        gold_feedback=gold_feedback,
+        never_touch=_pairs(before, never_touch) if never_touch else None,
         promotion=promotion,
         time_zone=time_zone,
     )
@@ -180,6 +198,7 @@ def add_label(
     colour: str | None = None,
     value: int | None = None,
     priority: float | None = None,
+    precision_floor: Annotated[float | None, typer.Option(help=FLOOR)] = None,
     guideline: Annotated[str | None, typer.Option(help=GUIDELINE)] = None,
 ) -> Shown:
     """Add a label; annotations made before stay silent about it."""
@@ -189,6 +208,7 @@ def add_label(
             colour=colour,
             value=value,
             priority=priority,
+            precision_floor=precision_floor,
             guideline=guideline,
         )
     )
@@ -205,23 +225,61 @@ def edit_label(
     colour: str | None = None,
     priority: float | None = None,
     target_recall: float | None = None,
+    precision_floor: Annotated[float | None, typer.Option(help=FLOOR)] = None,
+    no_precision_floor: Annotated[
+        bool, typer.Option("--no-precision-floor", help="Serve it without one.")
+    ] = False,
     guideline: Annotated[str | None, typer.Option(help=GUIDELINE)] = None,
 ) -> Shown:
     """Rename, recolour, reweigh or explain a label."""
     row = here.service.projects.get(project)
-    values = {known.name: known.value for known in row.labels}
-    if label not in values:
-        raise ClientError(f"No label {label!r}; there are {', '.join(values)}.")
-    changes = LabelEdit(
-        **given(
+    value = _value(row, label)
+    changes = LabelEdit.model_validate(
+        given(
             name=name,
             colour=colour,
             priority=priority,
             target_recall=target_recall,
+            precision_floor=precision_floor,
             guideline=guideline,
         )
+        | ({"precision_floor": None} if no_precision_floor else {})
     )
-    return here.service.projects.edit_label(row, values[label], changes)
+    return here.service.projects.edit_label(row, value, changes)
+
+
+@app.command("add-example")
+@rest()
+def add_example(
+    here: Session,
+    project: Project,
+    label: Annotated[str, typer.Argument(help="Name of the label.")],
+    picture: Annotated[Path, typer.Argument(help="PNG or JPEG file.")],
+    caption: str = "",
+    bad: Annotated[bool, typer.Option(help="How it is not painted.")] = False,
+) -> Shown:
+    """Add a small picture to a label's guideline."""
+    value = _value(here.service.projects.get(project), label)
+    try:
+        data = picture.read_bytes()
+    except OSError as error:
+        raise ClientError(f"{picture} cannot be read: {error.strerror}.") from None
+    return here.service.projects.add_example(project, value, data, caption, not bad)
+
+
+@app.command("remove-example")
+@rest()
+def remove_example(here: Session, example: uuid.UUID) -> Shown:
+    """Remove a picture from a label's guideline."""
+    here.service.projects.remove_example(example)
+    return None
+
+
+@app.command("practice")
+@rest("annotation_id tile.image_id tile.box")
+def practice(here: Session, project: Project) -> Shown:
+    """List the tiles to practise on."""
+    return here.service.projects.practice(project)
 
 
 @app.command("members")
@@ -238,6 +296,43 @@ def invite(here: Session, project: Project, role: Role, hours: float = 72) -> Sh
     return here.service.projects.invite(project, role, hours)
 
 
+def _parameters(
+    texts: list[str] | None, before: dict[str, float]
+) -> dict[str, float] | None:
+    """Return what was set before with these changes; None if there are none."""
+    if not texts:
+        return None
+    found = dict(before)
+    for text in texts:
+        name, equals, number = text.partition("=")
+        found.pop(name, None)
+        if not equals:
+            raise ClientError(f"{text!r} is no parameter: write {name}=NUMBER.")
+        if number:
+            try:
+                found[name] = float(number)
+            except ValueError:
+                raise ClientError(f"{number!r} is no number for {name}.") from None
+    return found
+
+
 def _label(text: str) -> NewLabel:
     name, _, priority = text.partition(":")
     return NewLabel.model_validate(given(name=name, priority=priority or None))
+
+
+def _value(project: ProjectView, label: str) -> int:
+    values = {known.name: known.value for known in project.labels}
+    if label not in values:
+        raise ClientError(f"No label {label!r}; there are {', '.join(values)}.")
+    return values[label]
+
+
+def _pairs(project: ProjectView, texts: list[str]) -> list[list[int]]:
+    pairs = []
+    for text in filter(None, texts):
+        one, comma, other = text.partition(",")
+        if not comma:
+            raise ClientError(f"{text!r} is not NAME,NAME.")
+        pairs.append([_value(project, each.strip()) for each in (one, other)])
+    return pairs

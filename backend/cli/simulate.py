@@ -7,9 +7,8 @@ in the service, so a run that was stopped goes on where it was.
 
 import json
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,11 +22,11 @@ from backend.cli.projects import Project
 from backend.cli.session import Session, Shown, rest
 from backend.cli.tasks import read_mask
 from backend.client import Cisterna, ClientError
-from backend.client.jobs import OnJob
 from backend.domain.masks import apply_value_map
-from backend.domain.states import JobKind, ModelState, Split
-from backend.schemas.model import ModelView, NewTraining
-from backend.schemas.project import ProjectEdit, ProjectView
+from backend.domain.states import Split
+from backend.experiment.simulation import Simulation
+from backend.schemas.model import NewTraining
+from backend.schemas.project import ProjectEdit
 from backend.schemas.task import TaskView
 
 Record = dict[str, Any]
@@ -35,7 +34,7 @@ Mask = npt.NDArray[np.uint8]
 
 
 @dataclass
-class Oracle:
+class FolderOracle:
     """Label images that answer every tile; 255 in them is unknown."""
 
     service: Cisterna
@@ -62,93 +61,29 @@ class Oracle:
         return apply_value_map(mask, self.value_map)
 
 
-@dataclass
-class Simulation:
-    """An annotator who works through rounds of `tiles` tiles each."""
-
-    service: Cisterna
-    project: ProjectView
-    oracle: Oracle
-    tiles: int
-    training: NewTraining
-    say: Callable[[str], None]
-    on_job: OnJob
-
-    @property
-    def _key(self) -> str:
-        return str(self.project.id)
-
-    def round(self, number: int) -> Record:
-        """Play one round, or what is left of it, and return its record."""
-        wanted = number * self.tiles
-        for done in range(self._annotated(), wanted):
-            claim = self.service.tasks.claim(self._key)
-            if not claim.tasks:
-                raise ClientError(f"No tile is left to claim: {claim.why_fewer}")
-            task = claim.tasks[0]
-            self.service.tasks.submit(task.id, self.oracle.mask(task))
-            self.say(f"round {number}: tile {done + 1} of {wanted}, {task.reason}")
-        version = self._trained(wanted)
-        return self._record(number, version)
-
-    @cached_property
-    def _me(self) -> uuid.UUID:
-        return self.service.people.me().id
-
-    def _annotated(self) -> int:
-        """Count the tiles this annotator has submitted so far."""
-        return len(
-            {
-                row.tile_id
-                for row in self.service.annotations.list(self._key)
-                if row.author_id == self._me
-                and not row.imported
-                and row.accepted_at
-                and not row.retracted_at
-            }
+def round_of(simulation: Simulation, number: int, wanted: int) -> Record:
+    """Play one round, or what is left of it, and return its record."""
+    version = simulation.play(wanted)
+    test = version.quality.get(Split.TEST, {})
+    if not test:
+        raise ClientError(
+            "The project has no annotated test images to measure by: add some with "
+            "`cisterna image add --split test --labels …`."
         )
-
-    def _trained(self, wanted: int) -> ModelView:
-        """Return the version that learnt from everything, training it if need be."""
-        tried = {
-            row.id: row
-            for row in self.service.models.list(self._key)
-            if row.state is not ModelState.FAILED
-        }
-        for job in self.service.jobs.list(self._key, kind=JobKind.TRAIN):
-            version = tried.get(uuid.UUID(str(job.payload["model_version_id"])))
-            if version is not None and self._mine(version) >= wanted:
-                break  # a run that was stopped had started it
-        else:
-            job = self.service.trainings.start(self._key, self.training)
-        made = self.service.jobs.wait_for_round(self._key, job.id, self.on_job)
-        return self.service.models.get(made)
-
-    def _mine(self, version: ModelView) -> int:
-        lessons = self.service.models.training_set(version.id)
-        return sum(row.author_id == self._me and not row.imported for row in lessons)
-
-    def _record(self, number: int, version: ModelView) -> Record:
-        test = version.quality.get(Split.TEST, {})
-        if not test:
-            raise ClientError(
-                "The project has no annotated test images to measure by: add some with "
-                "`cisterna image add --split test --labels …`."
-            )
-        return {
-            "seed": self.project.seed,
-            "round": number,
-            "tiles": version.tiles,
-            "strategy": self.project.strategy,
-            "segmenter": version.segmenter,
-            "steps": version.metrics.get("steps"),
-            "seconds": version.metrics.get("seconds"),
-            "test": {
-                label: figures.model_dump()
-                for label, figures in test.items()
-                if label != "mean"
-            },
-        }
+    return {
+        "seed": simulation.project.seed,
+        "round": number,
+        "tiles": version.tiles,
+        "strategy": simulation.project.strategy,
+        "segmenter": version.segmenter,
+        "steps": version.metrics.get("steps"),
+        "seconds": version.metrics.get("seconds"),
+        "test": {
+            label: figures.model_dump()
+            for label, figures in test.items()
+            if label != "mean"
+        },
+    }
 
 
 @rest()
@@ -189,16 +124,15 @@ def simulate(
         simulation = Simulation(
             service=here.service,
             project=row,
-            oracle=Oracle(here.service, oracle, valuemap.parse(map, row.labels)),
-            tiles=tiles,
+            oracle=FolderOracle(here.service, oracle, valuemap.parse(map, row.labels)),
             training=NewTraining.model_validate(
                 {name: value for name, value in training.items() if value is not None}
             ),
-            say=here.say,
+            on_tile=lambda done, task: here.say(f"tile {done}: {task.reason}"),
             on_job=on_job,
         )
         for number in range(len(records) + 1, rounds + 1):
-            records.append(simulation.round(number))
+            records.append(round_of(simulation, number, number * tiles))
             _write(out, records)
             here.say(summary(records[-1]))
     return None if here.as_json else f"{out}: {len(records)} rounds"

@@ -7,7 +7,7 @@ from pydantic import RootModel
 
 from backend.client.transport import Transport
 from backend.domain.states import Role
-from backend.schemas.agreement import AgreementView, GoldView
+from backend.schemas.agreement import AgreementView, GoldView, PracticeView
 from backend.schemas.person import (
     LinkView,
     Me,
@@ -17,6 +17,7 @@ from backend.schemas.person import (
     TokenView,
 )
 from backend.schemas.project import (
+    ExampleView,
     InvitationView,
     LabelEdit,
     LabelView,
@@ -27,6 +28,7 @@ from backend.schemas.project import (
     ProjectEdit,
     ProjectView,
 )
+from backend.schemas.strategy import StrategiesView
 
 
 class _Members(RootModel[list[MembershipView]]):
@@ -56,6 +58,10 @@ class Projects:
         path = f"projects/{project.id}"
         return self._transport.edit(path, ProjectView, changes, project.version)
 
+    def strategies(self) -> StrategiesView:
+        """Return the strategies a project may choose, and their parameters."""
+        return self._transport.get("strategies", StrategiesView)
+
     def add_label(self, project: str, body: NewLabel) -> LabelView:
         """Add a label; annotations made before stay silent about it."""
         return self._transport.post(f"projects/{project}/labels", LabelView, body)
@@ -66,6 +72,28 @@ class Projects:
         """Rename, recolour, reweigh or explain a label."""
         path = f"projects/{project.id}/labels/{value}"
         return self._transport.edit(path, LabelView, changes, project.version)
+
+    def add_example(
+        self,
+        project: str,
+        value: int,
+        picture: bytes,
+        caption: str = "",
+        good: bool = True,
+    ) -> ExampleView:
+        """Add a picture, a PNG or JPEG file, to a label's guideline."""
+        answer = self._transport.request(
+            "POST",
+            f"projects/{project}/labels/{value}/examples",
+            params={"caption": caption, "good": good},
+            content=picture,
+            headers={"Content-Type": "application/octet-stream"},
+        )
+        return self._transport.parsed(answer, ExampleView)
+
+    def remove_example(self, example: uuid.UUID) -> None:
+        """Remove a picture from a label's guideline."""
+        self._transport.request("DELETE", f"examples/{example}")
 
     def members(self, project: str) -> Sequence[MembershipView]:
         """Return everybody with a role in the project."""
@@ -80,6 +108,10 @@ class Projects:
     def gold(self, project: str) -> Iterator[GoldView]:
         """Yield the tiles whose truth is settled, newest first."""
         return self._transport.pages(f"projects/{project}/gold", GoldView)
+
+    def practice(self, project: str) -> Iterator[PracticeView]:
+        """Yield the tiles to practise on."""
+        return self._transport.pages(f"projects/{project}/practice", PracticeView)
 
     def agreement(self, project: str) -> AgreementView:
         """Return how far people agree with each other, gold and pre-labels."""

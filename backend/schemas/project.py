@@ -14,6 +14,10 @@ LabelName = Annotated[str, StringConstraints(min_length=1, max_length=60)]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,79}$")]
 Colour = Annotated[str, StringConstraints(pattern=r"^#[0-9A-Fa-f]{6}$")]
 Guideline = Annotated[str, StringConstraints(max_length=4000)]
+Caption = Annotated[str, StringConstraints(max_length=300)]
+Pair = Annotated[
+    list[int], Field(min_length=2, max_length=2, description="Values of two labels.")
+]
 Profile = Literal["cpu", "gpu-8gb", "gpu-24gb"]
 
 
@@ -53,6 +57,12 @@ class Training(Body):
     )
 
 
+PRECISION_FLOOR = (
+    "Recall of the label is raised on validation tiles as far as its precision there "
+    "stays at this; null leaves labels as the model decides."
+)
+
+
 class NewLabel(Body):
     """A class to add; its value is chosen by the service unless given."""
 
@@ -61,6 +71,9 @@ class NewLabel(Body):
     value: int | None = Field(None, ge=1, le=254, description="Free value, or null.")
     priority: float = Field(1.0, ge=0.1, le=10, description="Weight in the ranking.")
     target_recall: float = Field(0.9, gt=0, le=1)
+    precision_floor: float | None = Field(
+        None, gt=0, lt=1, description=PRECISION_FLOOR, examples=[0.8]
+    )
     guideline: Guideline = Field("", description="How to paint it, in plain text.")
 
 
@@ -71,7 +84,25 @@ class LabelEdit(Body):
     colour: Colour | None = None
     priority: float | None = Field(None, ge=0.1, le=10, examples=[1.5])
     target_recall: float | None = Field(None, gt=0, le=1)
+    precision_floor: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description=f"{PRECISION_FLOOR} Takes effect with the next "
+        "round; left out, it stays as it is.",
+        examples=[0.8],
+    )
     guideline: Guideline | None = Field(None, examples=["Paint the outer membrane."])
+
+
+class ExampleView(View):
+    """A picture in a label's guideline; `GET /examples/{id}/picture` has its pixels."""
+
+    id: uuid.UUID
+    caption: str
+    good: bool = Field(description="False for how the label is not painted.")
+    width: int
+    height: int
 
 
 class LabelView(View):
@@ -83,7 +114,9 @@ class LabelView(View):
     colour: str
     priority: float
     target_recall: float
+    precision_floor: float | None = Field(description=PRECISION_FLOOR)
     guideline: str
+    examples: list[ExampleView]
 
 
 class NewProject(Body):
@@ -113,6 +146,13 @@ class NewProject(Body):
     promotion: Promotion = Promotion.AUTOMATIC
     seed: int = Field(0, ge=0, le=2**31 - 1)
     time_zone: str = Field("UTC", examples=["Europe/Berlin"])
+    images_from: str | None = Field(
+        None,
+        max_length=80,
+        description="Slug or id of a project of yours with tiles of the same size: its "
+        "images, without anything people or models made of them, are in the new one "
+        "too, and are stored once.",
+    )
 
 
 class ProjectEdit(Body):
@@ -127,6 +167,16 @@ class ProjectEdit(Body):
     review: bool | None = None
     second_share: float | None = Field(None, ge=0, le=1, examples=[0.1])
     gold_share: float | None = Field(None, ge=0, le=1, examples=[0.05])
+    gold_feedback: bool | None = Field(
+        None, description="Whether people learn how they did on a gold tile."
+    )
+    never_touch: list[Pair] | None = Field(
+        None,
+        max_length=200,
+        description="Pairs of labels that are never neighbours; the page warns where "
+        "they touch.",
+        examples=[[[1, 3]]],
+    )
     promotion: Promotion | None = None
     time_zone: str | None = None
 
@@ -147,6 +197,8 @@ class ProjectView(View):
     review: bool
     second_share: float
     gold_share: float
+    gold_feedback: bool
+    never_touch: list[Pair]
     promotion: Promotion
     seed: int
     working_nm: float | None

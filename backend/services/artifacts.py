@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterable
 from typing import cast
 
-from sqlalchemy import select, update
+from sqlalchemy import exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from backend.models import Artifact, Image
@@ -58,11 +58,28 @@ def stored_images(session: Session, ids: Iterable[uuid.UUID]) -> list[StoredImag
 
 
 def discard(session: Session, ids: Iterable[uuid.UUID | None]) -> None:
-    """Mark artifacts that nothing refers to any more; `erase` takes their bytes."""
+    """Mark artifacts that nothing refers to any more; `erase` takes their bytes.
+
+    Projects may share what an image was made of, so what another image still refers to
+    stays; the caller has let go of its own reference before.
+    """
+    chosen = Artifact.id.in_([id for id in ids if id is not None])
+    # of two that let go at once the second waits here, and sees that it is the last
+    session.execute(
+        select(Artifact.id).where(chosen).order_by(Artifact.id).with_for_update()
+    )
+    held = or_(
+        *(
+            column == Artifact.id
+            for column in Image.__table__.columns
+            if column.references(Artifact.__table__.c.id)
+        )
+    )
     session.execute(
         update(Artifact)
-        .where(Artifact.id.in_([id for id in ids if id is not None]))
+        .where(chosen, ~exists().where(held))
         .values(deleted_at=now())
+        .execution_options(synchronize_session=False)
     )
 
 

@@ -32,7 +32,9 @@ from backend.services.access import Principal, now
 def erase(session: Session, principal: Principal, id: uuid.UUID) -> None:
     """Delete an image and all that shows it; its row keeps id and hash.
 
-    Models that learnt from it stay, marked as tainted. Bytes go after the commit.
+    Models that learnt from it stay, marked as tainted. Bytes go after the commit,
+    unless another project shares the image: who withdraws it everywhere deletes it
+    there too, and finds it by its hash.
     """
     # jobs before images, as the conclusion of an ingest takes them
     pending = session.scalars(
@@ -53,9 +55,10 @@ def erase(session: Session, principal: Principal, id: uuid.UUID) -> None:
         .where(Prediction.image_id == id)
         .returning(Prediction.artifact_id)
     ).all()
-    artifacts.discard(session, [image.original_id, image.pyramid_id, *shown])
+    bytes_of_it = [image.original_id, image.pyramid_id]
     image.original_id = image.pyramid_id = None
     session.flush()
+    artifacts.discard(session, [*bytes_of_it, *shown])
     for job in pending:
         jobs.cancel(session, principal, job)
     _erase_people_s_work(session, id)

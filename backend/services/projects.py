@@ -2,6 +2,7 @@
 
 import re
 import zoneinfo
+from collections.abc import Sequence
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
@@ -10,15 +11,19 @@ from backend.domain.errors import Conflict, Invalid
 from backend.domain.labels import PRESETS, RESERVED
 from backend.domain.states import Role
 from backend.models import Label, Membership, Project
-from backend.ranker import STRATEGIES
 from backend.schemas.project import LabelEdit, NewLabel, NewProject, ProjectEdit
-from backend.services import audit
+from backend.services import audit, strategies
 from backend.services.access import Principal, now
+
+_NOT_COLUMNS = {"slug", "preset", "labels", "training", "images_from"}
 
 
 def create(session: Session, principal: Principal, body: NewProject) -> Project:
-    """Create a project; its creator becomes its manager."""
-    _check_strategy(body.strategy)
+    """Create a project; its creator becomes its manager.
+
+    `body.images_from` is the caller's to follow, see `copies.share_images`.
+    """
+    strategies.check(body.strategy, body.strategy_parameters)
     _check_time_zone(body.time_zone)
     slug = body.slug or re.sub(r"[^a-z0-9]+", "-", body.name.lower()).strip("-")
     if not slug:
@@ -28,7 +33,7 @@ def create(session: Session, principal: Principal, body: NewProject) -> Project:
     row = Project(
         slug=slug[:80],
         training=body.training.model_dump(),
-        **body.model_dump(exclude={"slug", "preset", "labels", "training"}),
+        **body.model_dump(exclude=_NOT_COLUMNS),
     )
     preset = PRESETS[body.preset].labels if body.preset else ()
     row.labels = [
@@ -38,6 +43,7 @@ def create(session: Session, principal: Principal, body: NewProject) -> Project:
             colour=label.colour,
             priority=label.priority,
             target_recall=label.target_recall,
+            precision_floor=label.precision_floor,
         )
         for label in preset
     ]
@@ -65,10 +71,16 @@ def edit(
 ) -> Project:
     """Change a project's settings."""
     changes = body.model_dump(exclude_none=True)
-    if body.strategy is not None:
-        _check_strategy(body.strategy)
+    if body.strategy is not None or body.strategy_parameters is not None:
+        dials = body.strategy_parameters
+        strategies.check(
+            body.strategy or row.strategy,
+            row.strategy_parameters if dials is None else dials,
+        )
     if body.time_zone is not None:
         _check_time_zone(body.time_zone)
+    if body.never_touch is not None:
+        changes["never_touch"] = _apart(row, body.never_touch)
     for name, value in changes.items():
         setattr(row, name, value)
     row.updated_at = now()
@@ -94,22 +106,43 @@ def edit_label(
     session: Session, principal: Principal, row: Project, value: int, body: LabelEdit
 ) -> Label:
     """Rename, recolour, reweigh or explain a label."""
-    label = next((label for label in row.labels if label.value == value), None)
-    if label is None:
-        raise Invalid(f"The project has no label {value}.", field="value")
+    found = label(row, value)
     changes = body.model_dump(exclude_none=True)
+    if "precision_floor" in body.model_fields_set:  # null takes it away
+        changes["precision_floor"] = body.precision_floor
     if body.name is not None:
         _check_name(body.name)
     if any(other.name == body.name for other in row.labels if other.value != value):
         raise Conflict(f"There is a label {body.name!r} already.", field="name")
     for name, change in changes.items():
-        setattr(label, name, change)
+        setattr(found, name, change)
     row.updated_at = now()
     session.flush()
     audit.record(
-        session, principal, "edit", "label", label.id, project_id=row.id, **changes
+        session, principal, "edit", "label", found.id, project_id=row.id, **changes
     )
-    return label
+    return found
+
+
+def label(row: Project, value: int) -> Label:
+    """Return a project's label by its value; Invalid if it has none."""
+    found = next((label for label in row.labels if label.value == value), None)
+    if found is None:
+        raise Invalid(f"The project has no label {value}.", field="value")
+    return found
+
+
+def _apart(row: Project, pairs: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Return pairs of labels once each, lower value first."""
+    known = {label.value for label in row.labels}
+    for one, other in pairs:
+        if one == other or not {one, other} <= known:
+            raise Invalid(
+                f"{one} and {other} are not two labels of the project: name two of "
+                f"{', '.join(map(str, sorted(known)))}.",
+                field="never_touch",
+            )
+    return [list(pair) for pair in sorted({(min(p), max(p)) for p in pairs})]
 
 
 def _add(row: Project, body: NewLabel) -> Label:
@@ -128,6 +161,7 @@ def _add(row: Project, body: NewLabel) -> Label:
         colour=body.colour,
         priority=body.priority,
         target_recall=body.target_recall,
+        precision_floor=body.precision_floor,
         guideline=body.guideline,
     )
     row.labels.append(label)
@@ -139,14 +173,6 @@ def _check_name(name: str) -> None:
         raise Invalid(
             f"{name!r} means something else here already; choose another name.",
             field="name",
-        )
-
-
-def _check_strategy(name: str) -> None:
-    if name not in STRATEGIES:
-        raise Invalid(
-            f"There is no strategy {name!r}; choose one of {', '.join(STRATEGIES)}.",
-            field="strategy",
         )
 
 
