@@ -7,12 +7,12 @@ import numpy as np
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from loop_fixtures import ER, MITO, Placed, annotate, place, work_off
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.db import Database
 from backend.domain.metrics import Counts
-from backend.domain.states import JobKind, Split
+from backend.domain.states import JobKind, Split, TaskState
 from backend.models import Evaluation, ModelVersion, Task, Tile
 from backend.services import trainings
 from backend.storage import ArtifactStore
@@ -59,7 +59,14 @@ def test_an_er_pass_keeps_the_mitochondria(
     assert before > 0.7
 
     with database.unit_of_work() as session:
-        session.execute(update(Task).values(complete_for=[ER]))
+        waiting = select(Task.tile_id).where(Task.state == TaskState.OPEN)
+        tiles = [str(id) for id in session.scalars(waiting.order_by(Task.rank))]
+    queries = f"projects/{project}/queries"
+    refused = admin.post(queries, json={"tiles": tiles, "complete_for": [77]})
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["pointer"] == "/complete_for"
+    asked = admin.post(queries, json={"tiles": tiles, "complete_for": [ER]})
+    assert asked.status_code == 201, asked.text
     passed_over = 0
     for _ in range(3):
         claimed = admin.post(f"projects/{project}/claims", json={"count": 2}).json()

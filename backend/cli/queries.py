@@ -54,9 +54,13 @@ def choose(
     here: Session,
     project: Project,
     tiles: Annotated[list[uuid.UUID], typer.Argument(help="Ids of pool tiles.")],
+    only: Annotated[
+        list[int] | None,
+        typer.Option(help="Value of a label to ask for, repeatable; else all labels."),
+    ] = None,
 ) -> Shown:
     """Serve these tiles next, in this order."""
-    return here.service.queries.choose(project, tiles)
+    return here.service.queries.choose(project, tiles, only)
 
 
 @app.command("rerank")

@@ -32,9 +32,15 @@ class Queries:
         """Return what waits, in whose hands it is, and when it is ordered anew."""
         return self._transport.get(f"projects/{project}/queue", QueueView)
 
-    def choose(self, project: str, tiles: Sequence[uuid.UUID]) -> QueryView:
-        """Serve these pool tiles next, in this order."""
-        body = NewQuery(tiles=list(tiles))
+    def choose(
+        self,
+        project: str,
+        tiles: Sequence[uuid.UUID],
+        complete_for: Sequence[int] | None = None,
+    ) -> QueryView:
+        """Serve these pool tiles next, in this order, for these label values or all."""
+        wanted = None if complete_for is None else [*complete_for]
+        body = NewQuery(tiles=[*tiles], complete_for=wanted)
         return self._transport.post(f"projects/{project}/queries", QueryView, body)
 
     def rerank(self, project: str) -> JobView:

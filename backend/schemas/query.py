@@ -17,6 +17,12 @@ class NewQuery(Body):
     tiles: Annotated[list[uuid.UUID], Field(min_length=1, max_length=1000)] = Field(
         examples=[["1b4e28ba-2fa1-41d2-883f-0016d3cca427"]]
     )
+    complete_for: list[int] | None = Field(
+        None,
+        min_length=1,
+        description="Values of the labels people are asked for; null asks for all.",
+        examples=[[4]],
+    )
 
 
 class QueryView(View):

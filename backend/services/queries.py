@@ -43,6 +43,8 @@ RESERVE = 4
 """Reserve of a head, in query sizes, so that nobody waits for a training."""
 CANDIDATES = 2048
 """Of how many tiles at most `start` chooses."""
+ASKED_FOR = "complete_for"
+"""Parameter of a Query of chosen tiles: the labels that are asked for, if not all."""
 HELD = (TaskState.CLAIMED, TaskState.SUBMITTED, TaskState.RETURNED)
 
 
@@ -218,8 +220,19 @@ def choose(
     principal: Principal,
     project: Project,
     tile_ids: Sequence[uuid.UUID],
+    complete_for: Sequence[int] | None = None,
 ) -> Query:
-    """Make a Query of tiles somebody chose, in the order given."""
+    """Make a Query of tiles somebody chose, in the order given.
+
+    `complete_for` are the values of the labels that people are asked for, None all.
+    """
+    unknown = sorted(set(complete_for or ()) - set(project.schema.values))
+    if unknown:
+        raise Invalid(
+            f"The project has no label {unknown[0]}; name values among "
+            f"{', '.join(map(str, project.schema.values))}.",
+            field="complete_for",
+        )
     if len(set(tile_ids)) != len(tile_ids):
         raise Invalid("A tile is listed twice; name each once.", field="tiles")
     known = set(
@@ -253,6 +266,7 @@ def choose(
     query = Query(
         project_id=project.id,
         strategy="chosen",
+        parameters={ASKED_FOR: sorted(set(complete_for))} if complete_for else {},
         seed=project.seed,
         model_version_id=version,
         state=QueryState.SUPERSEDED,
@@ -345,6 +359,7 @@ def make_live(
             "blind": why is TaskSource.CONTROL,
             "rank": rank_,
             "state": TaskState.OPEN,
+            "complete_for": query.parameters.get(ASKED_FOR),
         }
         for tile_id, rank_, component in head
         if tile_id not in kept_out
