@@ -17,6 +17,7 @@ from backend.api import (
     comments,
     document,
     events,
+    examples,
     exports,
     health,
     images,
@@ -33,6 +34,7 @@ from backend.api import (
     projects,
     quality,
     queries,
+    strategies,
     tasks,
     uploads,
     viewer,
@@ -62,6 +64,7 @@ PUBLIC = frozenset(
 
 ROUTERS = (
     projects.router,
+    examples.router,
     people.router,
     people.sessions,
     images.router,
@@ -81,6 +84,7 @@ ROUTERS = (
     packages.streams,
     predictions.router,
     queries.router,
+    strategies.router,
     metrics.router,
     quality.router,
     exports.router,

@@ -9,7 +9,9 @@ export default defineConfig({
     target: "es2022",
     // data: URLs would need a wider policy than the page has
     assetsInlineLimit: 0,
-    modulePreload: { polyfill: false },
+    // rooms are few and small: what would fetch their parts ahead weighs more than it saves
+    modulePreload: false,
+    cssCodeSplit: false,
   },
   worker: { format: "es" },
   server: { proxy: { "/api": "http://127.0.0.1:8000", "/docs": "http://127.0.0.1:8000" } },

@@ -240,9 +240,9 @@ def test_a_training_needs_something_to_tell_apart(
     assert "Every annotated pixel is unknown" in refused()
     annotate(database, image, [1], value=4)
     assert "one class only" in refused()
-    annotate(database, image, [2], value=0, complete_for=(4,))
-    assert "one class only" in refused()
-    annotate(database, image, [3], value=0)
+    annotate(database, image, [2], value=0, complete_for=(2,))
+    assert "one class only" in refused()  # all of it may be ER
+    annotate(database, image, [3], value=0, complete_for=(4,))
     answer = admin.post(f"projects/{project}/trainings", json={"segmenter": "forest"})
     assert answer.status_code == 202, answer.text
     again = admin.post(f"projects/{project}/trainings", json={})

@@ -430,6 +430,10 @@ def test_an_export_is_what_nnunet_reads(
     np.testing.assert_array_equal(pixels(files["labels/liver_0000.png"]), raw)
     about = json.loads(files["labels/labels.json"])
     assert about["images"] == {"liver_0000": "scene 1", "liver_0001": "scene 2"}
+    assert about["tiles"]["liver_0000"] == [
+        {"y": 64, "x": 64, "h": 64, "w": 64, "complete_for": [1, 2, 3, 4, 5]},
+        {"y": 64, "x": 128, "h": 64, "w": 64, "complete_for": [ER]},
+    ]
 
     # the next export takes its place, and a withdrawal ends both
     later = admin.post(path).json()["id"]

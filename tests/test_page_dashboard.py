@@ -26,7 +26,17 @@ from backend.domain.states import JobKind, JobState, Lane
 from backend.models import Job
 from backend.services.access import now
 
-TABS = ("overview", "images", "queue", "training", "models", "policies", "people")
+TABS = (
+    "overview",
+    "images",
+    "queue",
+    "training",
+    "models",
+    "policies",
+    "labels",
+    "quality",
+    "people",
+)
 
 
 @pytest.fixture
@@ -219,7 +229,7 @@ def test_versions_are_compared_promoted_rolled_back_and_taken_along(
     second, first = table.get_by_role("row").nth(1), table.get_by_role("row").nth(2)
     first.get_by_role("button", name="Compare").click()
     beside = page.get_by_role("region", name="Round 1 against round 2")
-    expect(beside.get_by_role("row").filter(has_text="ER")).to_contain_text("0.99")
+    expect(beside.get_by_role("row").filter(has_text="ER")).to_contain_text("0.9")
     with page.expect_download() as coming:
         page.get_by_role("link", name="zip").click()
     coming.value.save_as(tmp_path / "round.zip")

@@ -21,7 +21,7 @@ def test_managers_see_agreement_and_set_its_shares(
     slug = painting_project(live, "Agreement")
     admin = client_with(live.app, live.token)
     page = browse(bypass_csp=True)
-    page.goto(f"/projects/{slug}/people")
+    page.goto(f"/projects/{slug}/quality")
     part = page.get_by_role("region", name="Agreement")
     expect(part).to_contain_text("not known yet")
     part.get_by_label("Second opinions on % of tiles").fill("100")

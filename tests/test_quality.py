@@ -291,7 +291,8 @@ def test_feedback_names_the_worst_labels_and_where_they_are_wrong(
     assert admin.get(f"tasks/{task['id']}/feedback").json() == told.json()
     plain = claimed(who, served)[0]
     submit(who, plain, mask())
-    assert who.get(f"tasks/{plain['id']}/feedback").json() == {"hints": []}
+    nothing = {"hints": [], "scores": [], "annotation_id": None}
+    assert who.get(f"tasks/{plain['id']}/feedback").json() == nothing
 
 
 def test_who_may_make_gold_and_of_what(

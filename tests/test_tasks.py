@@ -356,6 +356,21 @@ def test_reopen_and_retract(
     assert annotator.post(f"annotations/{first['id']}/retract").status_code == 409
 
 
+def test_what_is_sent_back_comes_right_after_what_is_held(
+    annotator: TestClient, served: str
+) -> None:
+    done, *_ = claimed(annotator, served, count=2)
+    assert submit(annotator, done, mask()).status_code == 201
+    held = [task["id"] for task in claimed(annotator, served, count=2)]
+    annotator.post(f"tasks/{done['id']}/reopen")
+    # neither of the two tiles somebody is at is taken from their hands
+    current, following = claimed(annotator, served, count=2)
+    assert [current["id"], following["id"]] == held
+    assert submit(annotator, current, mask()).status_code == 201
+    kept = [task["id"] for task in claimed(annotator, served, count=2)]
+    assert kept == [following["id"], done["id"]]
+
+
 def test_a_viewer_may_look_but_not_claim(
     app: FastAPI, admin: TestClient, served: str
 ) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from backend.schemas.agreement import AgreementView
 from backend.schemas.base import View
 from backend.schemas.metric import MetricsView
-from backend.schemas.model import Figures, Quality
+from backend.schemas.model import CurvesView, Figures, Quality
 
 COLUMNS = "round segmenter state tiles split label dice iou f1 precision recall ap"
 
@@ -44,6 +44,50 @@ def measures(quality: Quality) -> Iterator[Measured]:
     for split, labels in quality.items():
         for label, figures in labels.items():
             yield Measured(**figures.model_dump(), split=split, label=label)
+
+
+class CurveRow(View):
+    """Precision of one label where it is served, or at some recall."""
+
+    label: str
+    at: str
+    recall: float | None
+    precision: float | None
+    probability: float | None
+    offset: float | None
+    floor: float | None
+    ap: float | None
+
+
+def curve(found: CurvesView) -> Iterator[View]:
+    """Yield where each label is served, then its curve at every tenth of recall.
+
+    The point at a recall is the most precise that has at least this recall.
+    """
+    for label in found.labels:
+        served = label.operating_point
+        yield CurveRow(
+            label=label.name,
+            at="served",
+            recall=served.recall,
+            precision=served.precision,
+            probability=None,
+            offset=served.offset,
+            floor=label.precision_floor,
+            ap=label.average_precision,
+        )
+        for tenth in range(1, 11):
+            reached = [point for point in label.points if point.recall >= tenth / 10]
+            if reached:
+                best = max(reached, key=lambda point: point.precision)
+                yield CurveRow(
+                    label=label.name,
+                    at=f"recall {tenth / 10:.1f}",
+                    **best.model_dump(),
+                    offset=None,
+                    floor=None,
+                    ap=None,
+                )
 
 
 class Agreed(View):

@@ -176,9 +176,20 @@ def feedback(here: Session, task: Task) -> Shown:
 
 @app.command("make-gold")
 @rest()
-def make_gold(here: Session, annotation: uuid.UUID) -> Shown:
+def make_gold(
+    here: Session,
+    annotation: uuid.UUID,
+    practice: Annotated[bool, typer.Option(help="To practise on.")] = False,
+) -> Shown:
     """Take an accepted annotation as the truth to measure people by."""
-    return here.service.annotations.make_gold(annotation)
+    return here.service.annotations.make_gold(annotation, practice)
+
+
+@app.command("practise")
+@rest("label dice missed invented")
+def practise(here: Session, annotation: uuid.UUID, mask: Path) -> Shown:
+    """Score a mask of a practice tile; nothing of it is kept."""
+    return here.service.annotations.practise(annotation, read_mask(mask)).scores
 
 
 @app.command("end-gold")

@@ -85,7 +85,7 @@ class Tasks:
         return self._transport.get(f"tasks/{task}/comments", _Comments).root
 
     def feedback(self, task: uuid.UUID) -> FeedbackView:
-        """Return hints on a submitted task, if it was a gold tile."""
+        """Return how a submitted task compares with the truth of a gold tile."""
         return self._transport.get(f"tasks/{task}/feedback", FeedbackView)
 
     def mask(self, task: uuid.UUID) -> Mask:
@@ -195,14 +195,26 @@ class Annotations:
         path = f"annotations/{annotation}/retract"
         return self._transport.post(path, AnnotationView)
 
-    def make_gold(self, annotation: uuid.UUID) -> GoldView:
-        """Take an accepted revision as the truth of its tile, to measure people by."""
-        answer = self._transport.request("PUT", f"annotations/{annotation}/gold")
+    def make_gold(self, annotation: uuid.UUID, practice: bool = False) -> GoldView:
+        """Take an accepted revision as the truth of its tile.
+
+        It measures people unseen, or with `practice` is there to learn from.
+        """
+        path = f"annotations/{annotation}/gold"
+        answer = self._transport.request("PUT", path, params={"practice": practice})
         return self._transport.parsed(answer, GoldView)
 
     def end_gold(self, annotation: uuid.UUID) -> None:
         """Take it for the truth no longer."""
         self._transport.request("DELETE", f"annotations/{annotation}/gold")
+
+    def practise(self, annotation: uuid.UUID, mask: Mask) -> FeedbackView:
+        """Compare a mask with the truth of a practice tile; nothing of it is kept."""
+        path = f"annotations/{annotation}/practice"
+        answer = self._transport.request(
+            "POST", path, content=_bytes(mask), headers=BINARY
+        )
+        return self._transport.parsed(answer, FeedbackView)
 
 
 def _bytes(mask: Mask) -> bytes:

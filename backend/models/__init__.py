@@ -2,6 +2,7 @@
 
 from backend.models.base import Base
 from backend.models.comment import Comment
+from backend.models.example import Example
 from backend.models.gold import GoldTile
 from backend.models.image import Artifact, Image, Tile
 from backend.models.job import Job, Policy, PolicyFiring
@@ -33,6 +34,7 @@ __all__ = [
     "Comment",
     "Draft",
     "Evaluation",
+    "Example",
     "GoldTile",
     "IdempotencyKey",
     "Image",

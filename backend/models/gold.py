@@ -28,3 +28,5 @@ class GoldTile(Row):
     )
     annotation_id: Mapped[uuid.UUID]
     made_by: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
+    practice: Mapped[bool] = mapped_column(default=False)
+    """Whether people see its truth to learn from; it measures nobody then."""

@@ -4,12 +4,14 @@ import datetime as dt
 import uuid
 
 from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from backend.domain.labels import Label as LabelValue
 from backend.domain.labels import LabelSchema
 from backend.domain.states import Promotion
 from backend.models.base import Json, Row, state_column
+from backend.models.example import Example
 
 
 class Project(Row):
@@ -38,6 +40,10 @@ class Project(Row):
     """Share of annotated tiles that a second person annotates unseen."""
     gold_share: Mapped[float] = mapped_column(default=0.0)
     """Share of a person's tasks that are gold tiles."""
+    gold_feedback: Mapped[bool] = mapped_column(default=True)
+    """Whether who annotated a gold tile learns how well they did."""
+    never_touch: Mapped[list[list[int]]] = mapped_column(JSONB, default=list)
+    """Pairs of label values that are never neighbours: [[1, 3]]."""
     segmenter: Mapped[str] = mapped_column(String(20), default="nnunet")
     training: Mapped[Json] = mapped_column(default=dict)
     """Profile and budget: {"profile": "cpu", "steps": 1500, "minutes": null}."""
@@ -66,6 +72,9 @@ class Label(Row):
         UniqueConstraint("project_id", "value"),
         UniqueConstraint("project_id", "name"),
         CheckConstraint("value BETWEEN 1 AND 254", name="value"),
+        CheckConstraint(
+            "precision_floor > 0 AND precision_floor < 1", name="precision_floor"
+        ),
     )
 
     project_id: Mapped[uuid.UUID] = mapped_column(
@@ -76,11 +85,24 @@ class Label(Row):
     colour: Mapped[str] = mapped_column(String(7))
     priority: Mapped[float] = mapped_column(default=1.0)
     target_recall: Mapped[float] = mapped_column(default=0.9)
+    precision_floor: Mapped[float | None]
+    """Precision that served labels keep on validation while recall is raised."""
     guideline: Mapped[str] = mapped_column(String(4000), default="")
     """How to paint it, in plain text."""
+
+    examples: Mapped[list[Example]] = relationship(
+        order_by=(Example.created_at, Example.id),
+        lazy="selectin",
+        cascade="all, delete-orphan",
+    )
 
     def as_value(self) -> LabelValue:
         """Return the label as a pure value."""
         return LabelValue(
-            self.value, self.name, self.colour, self.priority, self.target_recall
+            self.value,
+            self.name,
+            self.colour,
+            self.priority,
+            self.target_recall,
+            self.precision_floor,
         )

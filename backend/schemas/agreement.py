@@ -6,14 +6,19 @@ import uuid
 from pydantic import Field
 
 from backend.schemas.base import View
+from backend.schemas.task import TileView
 
 
 class GoldView(View):
     """A tile whose truth is settled, and the revision that is taken for it."""
 
     tile_id: uuid.UUID
+    tile: TileView
     annotation_id: uuid.UUID
     made_by: uuid.UUID
+    practice: bool = Field(
+        description="Whether people practise on it; it measures nobody then."
+    )
     created_at: dt.datetime
 
 
@@ -29,10 +34,29 @@ class HintView(View):
     text: str
 
 
-class FeedbackView(View):
-    """What an answer showed, worst label first; no hints say nothing of the tile."""
+class ScoreView(View):
+    """How an answer compares with the truth for one label."""
 
-    hints: list[HintView]
+    label: str
+    dice: float | None = Field(description="Null if neither has the label.")
+    missed: int = Field(description="Pixels of the label that were not painted.")
+    invented: int = Field(description="Pixels that were painted and are none of it.")
+
+
+class FeedbackView(View):
+    """What an answer showed; all empty where there is nothing to say."""
+
+    hints: list[HintView] = Field(description="At most three, worst label first.")
+    scores: list[ScoreView] = Field(description="One for each label of the project.")
+    annotation_id: uuid.UUID | None = Field(description="Whose mask is the truth.")
+
+
+class PracticeView(View):
+    """A tile to practise on, and the annotation whose mask is its truth."""
+
+    annotation_id: uuid.UUID
+    tile: TileView
+    complete_for: list[int]
 
 
 class LabelAgreementView(View):

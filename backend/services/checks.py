@@ -1,14 +1,17 @@
 """Second opinions and gold tiles: who is asked, and what an answer to gold showed."""
 
 import uuid
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Select, delete, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, aliased, undefer
 
-from backend.domain.agreement import Hint, Opinion, hints
-from backend.domain.errors import Conflict, Forbidden
+from backend.domain.agreement import Hint, Opinion, compared, hints
+from backend.domain.errors import Conflict, Forbidden, NotFound
 from backend.domain.masks import unpack
+from backend.domain.metrics import Counts, Raster
 from backend.domain.shares import drawn, due
 from backend.domain.states import (
     CHECKS,
@@ -19,16 +22,21 @@ from backend.domain.states import (
     TaskState,
 )
 from backend.models import Annotation, GoldTile, Image, Project, Task, TaskHolder, Tile
-from backend.services import access, audit
+from backend.services import access, audit, controls
 from backend.services.access import Principal
+
+
+class Comparison(NamedTuple):
+    """A mask against the truth of its tile: counts by label value, and the worst."""
+
+    annotation_id: uuid.UUID
+    counts: Mapping[int, Counts]
+    hints: list[Hint]
 
 
 def open_second(session: Session, row: Annotation) -> None:
     """Ask somebody else for the tile of an accepted revision, if its draw says so."""
-    task = session.get(Task, row.task_id) if row.task_id else None
-    if task is not None and task.kind is TaskKind.REVIEW:  # a reviewer's own mask
-        judged = session.get_one(Annotation, task.annotation_id)
-        task = session.get(Task, judged.task_id) if judged.task_id else None
+    task = controls.asked_for(session, row)
     if task is None or task.source in CHECKS:
         return
     project = session.get_one(Project, row.project_id)
@@ -155,8 +163,8 @@ def open_gold(session: Session, principal: Principal, project: Project) -> Task 
     return task
 
 
-def _golden(project: Project) -> Select[uuid.UUID]:
-    """Select the ids of a project's gold tiles that can be shown and compared with."""
+def _golden(project: Project, *, practice: bool = False) -> Select[uuid.UUID]:
+    """Select the ids of gold tiles that can be shown and compared with."""
     return (
         select(GoldTile.id)
         .join(Annotation, Annotation.id == GoldTile.annotation_id)
@@ -164,6 +172,7 @@ def _golden(project: Project) -> Select[uuid.UUID]:
         .join(Image, Image.id == Tile.image_id)
         .where(
             GoldTile.project_id == project.id,
+            GoldTile.practice == practice,
             Annotation.retracted_at.is_(None),
             Annotation.erased_at.is_(None),
             Image.state == ImageState.READY,
@@ -171,10 +180,21 @@ def _golden(project: Project) -> Select[uuid.UUID]:
     )
 
 
-def make_gold(session: Session, principal: Principal, row: Annotation) -> GoldTile:
-    """Take an accepted revision as the truth of its tile, in the place of another."""
+def make_gold(
+    session: Session, principal: Principal, row: Annotation, *, practice: bool
+) -> GoldTile:
+    """Take an accepted revision as the truth of its tile, in the place of another.
+
+    On a tile for `practice` people see the truth, so it measures nobody from then on.
+    """
     if row.accepted_at is None or row.retracted_at or row.erased_at:
         raise Conflict("Only an accepted annotation can be gold; accept it first.")
+    seen = select(GoldTile.id).where(GoldTile.tile_id == row.tile_id, GoldTile.practice)
+    if not practice and session.scalar(seen):
+        raise Conflict(
+            "People practise on this tile and know its truth; take another tile to "
+            "measure them by."
+        )
     session.execute(
         insert(GoldTile)
         .values(
@@ -183,10 +203,15 @@ def make_gold(session: Session, principal: Principal, row: Annotation) -> GoldTi
             tile_id=row.tile_id,
             annotation_id=row.id,
             made_by=principal.id,
+            practice=practice,
         )
         .on_conflict_do_update(
             index_elements=[GoldTile.tile_id],
-            set_={"annotation_id": row.id, "made_by": principal.id},
+            set_={
+                "annotation_id": row.id,
+                "made_by": principal.id,
+                "practice": practice,
+            },
         )
     )
     audit.record(
@@ -196,6 +221,7 @@ def make_gold(session: Session, principal: Principal, row: Annotation) -> GoldTi
         "annotation",
         row.id,
         project_id=row.project_id,
+        practice=practice,
     )
     return session.scalars(
         select(GoldTile)
@@ -225,18 +251,25 @@ def listed(project: Project) -> Select[GoldTile]:
     return select(GoldTile).where(GoldTile.project_id == project.id)
 
 
-def feedback(session: Session, principal: Principal, task: Task) -> list[Hint]:
-    """Return what a submitted answer to a gold tile shows; nothing of other tasks.
+def practice(project: Project) -> Select[GoldTile]:
+    """Select the gold tiles of a project that people may practise on."""
+    return select(GoldTile).where(GoldTile.id.in_(_golden(project, practice=True)))
+
+
+def feedback(session: Session, principal: Principal, task: Task) -> Comparison | None:
+    """Return what a submitted answer to a gold tile shows; None of other tasks.
 
     Before the submit nobody learns by it which tasks are gold.
     """
     role = access.role_in(session, principal, task.project_id)
-    if task.assignee_id != principal.id and not (role and role.covers(Role.REVIEWER)):
+    reviews = role is not None and role.covers(Role.REVIEWER)
+    if task.assignee_id != principal.id and not reviews:
         raise Forbidden("Only who annotated the tile or a reviewer may see this.")
     if task.state not in (TaskState.SUBMITTED, TaskState.ACCEPTED):
         raise Conflict("There is feedback once the task is submitted.")
-    if task.source is not TaskSource.GOLD:
-        return []
+    project = session.get_one(Project, task.project_id)
+    if task.source is not TaskSource.GOLD or not (reviews or project.gold_feedback):
+        return None
     rasters = select(Annotation).options(undefer(Annotation.raster))
     gold = session.scalar(
         rasters.join(GoldTile, GoldTile.annotation_id == Annotation.id).where(
@@ -251,11 +284,34 @@ def feedback(session: Session, principal: Principal, task: Task) -> list[Hint]:
         )
     )
     if gold is None or answer is None or not gold.raster or not answer.raster:
-        return []
-    tile = session.get_one(Tile, task.tile_id)
-    truth, given = (
-        Opinion(unpack(row.raster or b"", (tile.h, tile.w)), row.complete_for)
-        for row in (gold, answer)
+        return None
+    return _compared(session, gold, unpack(answer.raster, shape(session, gold)), answer)
+
+
+def score(session: Session, truth: Annotation, raster: Raster) -> Comparison:
+    """Compare somebody's mask with a practice tile's truth; nothing of it is kept."""
+    asked = select(GoldTile.id).where(
+        GoldTile.annotation_id == truth.id, GoldTile.practice
     )
-    values = session.get_one(Project, task.project_id).schema.values
-    return hints(truth, given, values)
+    session.refresh(truth, ["raster"])
+    if session.scalar(asked) is None or not truth.raster:
+        raise NotFound("This annotation is not one to practise on.")
+    return _compared(session, truth, raster, truth)
+
+
+def shape(session: Session, row: Annotation) -> tuple[int, int]:
+    """Return the rows and columns of a revision's tile."""
+    tile = session.get_one(Tile, row.tile_id)
+    return tile.h, tile.w
+
+
+def _compared(
+    session: Session, gold: Annotation, raster: Raster, answer: Annotation
+) -> Comparison:
+    """Compare a raster with the truth; it is complete for what `answer` is."""
+    truth = Opinion(unpack(gold.raster or b"", shape(session, gold)), gold.complete_for)
+    given = Opinion(raster, answer.complete_for)
+    values = session.get_one(Project, gold.project_id).schema.values
+    return Comparison(
+        gold.id, compared(truth, given, values), hints(truth, given, values)
+    )

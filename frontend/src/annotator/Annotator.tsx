@@ -1,6 +1,7 @@
 /** The annotator's room: one tile with its tools, panels and dialogs, and the way to the next. */
 import { effect } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
+import { lazily } from "../shell/lazily";
 import { setQuery } from "../shell/router";
 import type { Me } from "../shell/session";
 import { Stage } from "./canvas/Stage";
@@ -21,6 +22,10 @@ import { Toolbar } from "./panels/Toolbar";
 import { Tour } from "./panels/Tour";
 import "./annotator.css";
 
+const Feedback = lazily(
+  async () => (await import("./feedback/Feedback")).Feedback,
+  () => null,
+);
 const VIEW_MS = 500;
 
 /** Painting a project's tiles; with `kind` "review" mending the one under review until `done`. */
@@ -94,6 +99,7 @@ function Room({ desk, work, me }: { desk: Desk; work: Work; me: Me }) {
           close={desk.closeDialog}
         />
       )}
+      <AsChecked desk={desk} />
       {dialog === "skip" && (
         <SkipDialog skip={(reason) => void desk.skip(reason)} close={desk.closeDialog} />
       )}
@@ -119,6 +125,15 @@ function Room({ desk, work, me }: { desk: Desk; work: Work; me: Me }) {
       <Rebind />
       <Tour />
     </main>
+  );
+}
+
+/** How a tile that was sent compares with the truth. */
+function AsChecked({ desk }: { desk: Desk }) {
+  const compared = desk.compared.value;
+  if (!compared) return null;
+  return (
+    <Feedback {...compared} title="The tile you sent was a check" close={() => (desk.compared.value = null)} />
   );
 }
 
@@ -154,6 +169,7 @@ function Waiting({ slug, me, desk }: { slug: string; me: Me; desk: Desk | null }
   }
   return (
     <main id="main" class="page">
+      <AsChecked desk={desk} />
       <h1>No tile for now</h1>
       <p role="status">{why}</p>
       {waiting > 0 && (

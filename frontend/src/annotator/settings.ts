@@ -1,5 +1,6 @@
 /** How this person likes to paint; remembered by this browser. */
 import { computed, signal } from "@preact/signals";
+import type { OverlayMode } from "../raster/colours";
 import { stored } from "../shell/stored";
 
 export type ToolName =
@@ -16,7 +17,6 @@ export type ToolName =
   | "restore"
   | "pan";
 export type GuardMode = "all" | "background" | "only";
-export type OverlayMode = "fill" | "contour" | "both";
 
 /** The tool the pointer holds. */
 export const tool = signal<ToolName>("brush");

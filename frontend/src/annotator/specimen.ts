@@ -22,7 +22,9 @@ export const labels: readonly Label[] = [
   colour: colour as string,
   priority: 1,
   target_recall: 0.9,
+  precision_floor: null,
   guideline: "",
+  examples: [],
 }));
 
 /**
@@ -106,6 +108,8 @@ function project(size: number): Project {
     review: false,
     second_share: 0,
     gold_share: 0,
+    gold_feedback: true,
+    never_touch: [],
     promotion: "automatic",
     seed: 1,
     working_nm: 8,

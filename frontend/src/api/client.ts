@@ -57,8 +57,15 @@ export async function problemOf(response: Response): Promise<Problem> {
 export const api = createClient<paths>({ baseUrl: globalThis.location?.origin ?? "" });
 api.use(problems);
 
+type Answer<T> = Promise<{ data?: T; response: Response }>;
+
+interface Listed<T> {
+  readonly items: T[];
+  readonly next: string | null;
+}
+
 /** The body of an answer that is known to have one. */
-export async function body<T>(call: Promise<{ data?: T; response: Response }>): Promise<T> {
+export async function body<T>(call: Answer<T>): Promise<T> {
   const { data } = await call;
   return data as T;
 }
@@ -81,16 +88,14 @@ export async function bytes(path: string, init: RequestInit = {}): Promise<Respo
   return response;
 }
 
-/** All items of a paged list. */
-export async function all<T>(
-  page: (cursor: string | null) => Promise<{ items: T[]; next: string | null }>,
-): Promise<T[]> {
+/** All items of a paged list; `ask` puts the page into its query. */
+export async function all<T>(ask: (page: { cursor?: string }) => Answer<Listed<T>>): Promise<T[]> {
   const items: T[] = [];
-  let cursor: string | null = null;
-  do {
-    const found: { items: T[]; next: string | null } = await page(cursor);
+  let page: { cursor?: string } | null = {};
+  while (page !== null) {
+    const found: Listed<T> = await body(ask(page));
     items.push(...found.items);
-    cursor = found.next;
-  } while (cursor !== null);
+    page = found.next === null ? null : { cursor: found.next };
+  }
   return items;
 }

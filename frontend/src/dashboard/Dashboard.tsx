@@ -7,10 +7,12 @@ import { useLoaded } from "../shell/load";
 import { covers, type Me } from "../shell/session";
 import { FailedTraining } from "./FailedTraining";
 import { ImagesTab } from "./images/ImagesTab";
+import { LabelsTab } from "./labels/LabelsTab";
 import { ModelsTab } from "./models/ModelsTab";
 import { OverviewTab } from "./overview/OverviewTab";
 import { PeopleTab } from "./people/PeopleTab";
 import { PoliciesTab } from "./policies/PoliciesTab";
+import { QualityTab } from "./quality/QualityTab";
 import { QueueTab } from "./queue/QueueTab";
 import { TrainingTab } from "./training/TrainingTab";
 import "./dashboard.css";
@@ -22,6 +24,8 @@ const TABS = [
   ["training", "Training", TrainingTab],
   ["models", "Models", ModelsTab],
   ["policies", "Retraining", PoliciesTab],
+  ["labels", "Labels", LabelsTab],
+  ["quality", "Quality", QualityTab],
   ["people", "People", PeopleTab],
 ] as const;
 
@@ -43,8 +47,9 @@ export function Dashboard({ slug, tab, me }: { slug: string; tab: string; me: Me
   );
   useChanges(change.value, ["project"], loaded.again);
   const project = loaded.value.value;
-  // who is in the project is the managers' to know
-  const tabs = TABS.filter(([name]) => name !== "people" || covers(me, slug, "manager"));
+  // who is in the project is the managers' to know, how well people do the reviewers'
+  const needs = { people: "manager", quality: "reviewer" } as const;
+  const tabs = TABS.filter(([name]) => !(name in needs) || covers(me, slug, needs[name as keyof typeof needs]));
   const [, , Tab] = tabs.find(([name]) => name === tab) ?? tabs[0];
   return (
     <main id="main" class="page dashboard">

@@ -54,8 +54,8 @@ export const DEFAULT_PATTERNS: Uint8Array = Uint8Array.from({ length: 256 }, (_,
   value === UNKNOWN ? PATTERN.rising : PATTERN.plain,
 );
 
-/** What of the labels is drawn; "dashed" is a contour with gaps, for what a model suggested. */
-export type OverlayMode = "fill" | "contour" | "both" | "dashed";
+/** What of the labels is drawn. */
+export type OverlayMode = "fill" | "contour" | "both";
 
 /** `edge`: pixels of the contour per value (default: `lut` opaque); `patterns` per value. */
 export interface OverlayOptions {
@@ -79,7 +79,7 @@ export function paintOverlay(
   const patterns = options.patterns ?? DEFAULT_PATTERNS;
   const edge = options.edge ?? lut.map((pixel) => (pixel === 0 ? 0 : withAlpha(pixel, 255)));
   const faint = lut.map((pixel) => withAlpha(pixel, (pixel >>> 24) >> 2));
-  const filled = mode === "fill" || mode === "both";
+  const filled = mode !== "contour";
   for (let row = 0, o = 0; row < rect.h; row++) {
     const y = rect.y + row;
     for (let x = rect.x, i = y * width + x; x < rect.x + rect.w; x++, i++, o++) {
@@ -93,7 +93,7 @@ export function paintOverlay(
           (y > 0 && data[i - width] !== value) ||
           (y < height - 1 && data[i + width] !== value))
       ) {
-        out[o] = mode === "dashed" && ((x + y) & 7) > 4 ? 0 : edge[value];
+        out[o] = edge[value];
       } else if (!filled) {
         out[o] = 0;
       } else {

@@ -10,6 +10,7 @@ export type FindingKind =
   | "speck"
   | "hole"
   | "thin-gap"
+  | "touching"
   | "untouched-prelabel"
   | "too-fast"
   | "empty-class";
@@ -19,7 +20,16 @@ export interface Finding {
   readonly kind: FindingKind;
   readonly value: number | null;
   readonly count: number;
-  readonly at: { readonly x: number; readonly y: number } | null;
+  readonly at: Place | null;
+  /** The label it should not touch. */
+  readonly other?: number;
+  /** All places where it does. */
+  readonly places?: readonly Place[];
+}
+
+interface Place {
+  readonly x: number;
+  readonly y: number;
 }
 
 /** What the check goes by. */
@@ -33,6 +43,8 @@ export interface LintOptions {
   /** Active time on the tile, and below what it is too short. */
   readonly seconds?: number | undefined;
   readonly minimumSeconds?: number | undefined;
+  /** Pairs of values that are never neighbours. */
+  readonly apart?: readonly (readonly number[])[] | undefined;
   /** The values the annotation claims to be complete for; default: all labels. */
   readonly completeFor?: readonly number[] | undefined;
 }
@@ -52,6 +64,13 @@ export function lint(raster: Raster, options: LintOptions): Finding[] {
     const narrow = flagsOf(gaps, value);
     add(findings, "thin-gap", value, components(narrow, raster.width, raster.height, 8).parts);
   }
+  for (const [one, other] of options.apart ?? []) {
+    const { parts } = components(contacts(raster, one, other), raster.width, raster.height, 8);
+    if (parts.length === 0) continue;
+    const places = parts.map(({ x, y }) => ({ x, y }));
+    const count = places.length;
+    findings.push({ kind: "touching", value: one, other, count, at: places[0], places });
+  }
   findings.push(...missing(raster, counts, options));
   const { prelabel, seconds, minimumSeconds = 10 } = options;
   if (prelabel !== undefined && prelabel.some((value) => value !== 0)) {
@@ -69,6 +88,23 @@ function add(findings: Finding[], kind: FindingKind, value: number, parts: reado
   if (parts.length === 0) return;
   const { x, y } = parts[0];
   findings.push({ kind, value, count: parts.length, at: { x, y } });
+}
+
+/** Per pixel: whether it has one of two values and one of its four neighbours the other. */
+export function contacts({ width, height, data }: Raster, one: number, other: number): Uint8Array {
+  const found = new Uint8Array(data.length);
+  const meet = (i: number, j: number) => {
+    if ((data[i] === one && data[j] === other) || (data[i] === other && data[j] === one)) {
+      found[i] = found[j] = 1;
+    }
+  };
+  for (let y = 0, i = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, i++) {
+      if (x + 1 < width) meet(i, i + 1);
+      if (y + 1 < height) meet(i, i + width);
+    }
+  }
+  return found;
 }
 
 /**

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { compareRasters, dice, difference } from "./compare";
 import { hotspots } from "./hotspots";
-import { lint } from "./lint";
+import { contacts, lint } from "./lint";
 import type { Finding, LintOptions } from "./lint";
 import { blotches, raster, seeded } from "./seeded";
 
@@ -128,5 +128,39 @@ describe("lint", () => {
     expect(lint(some, { ...base, prelabel })).toEqual([
       { kind: "empty-class", value: 2, count: 1, at: { x: 3, y: 0 } },
     ]);
+  });
+
+  it("points at every place where labels touch that never do", () => {
+    const cell = raster("11200", "00000", "00112", "30000", "31100");
+    const base = { labels: [], minimumSpeck: 1, completeFor: [] };
+    expect(lint(cell, base)).toEqual([]);
+    const [pair, ...more] = lint(cell, { ...base, apart: [[1, 2]] });
+    expect(more).toEqual([]);
+    expect(pair).toMatchObject({ kind: "touching", value: 1, other: 2, count: 2 });
+    expect(pair.places).toEqual([
+      { x: 1, y: 0 },
+      { x: 3, y: 2 },
+    ]);
+    // corners do not touch, and the order of a pair says nothing
+    expect(lint(raster("10", "02"), { ...base, apart: [[1, 2]] })).toEqual([]);
+    expect(kinds(lint(cell, { ...base, apart: [[2, 3], [3, 1]] }))).toEqual(["touching 3"]);
+  });
+
+  it("finds touching labels as brute force does", () => {
+    const random = seeded(7);
+    for (let run = 0; run < 20; run++) {
+      const tile = blotches(random, 12, 9, 4);
+      const at = (x: number, y: number) =>
+        x < 0 || y < 0 || x >= 12 || y >= 9 ? -1 : tile.data[y * 12 + x];
+      const found = contacts(tile, 1, 2);
+      for (let y = 0; y < 9; y++) {
+        for (let x = 0; x < 12; x++) {
+          const around = [at(x - 1, y), at(x + 1, y), at(x, y - 1), at(x, y + 1)];
+          const value = at(x, y);
+          const meets = (value === 1 && around.includes(2)) || (value === 2 && around.includes(1));
+          expect(found[y * 12 + x]).toBe(meets ? 1 : 0);
+        }
+      }
+    }
   });
 });

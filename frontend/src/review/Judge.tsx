@@ -154,9 +154,14 @@ function History({ history }: { history: readonly Revision[] }) {
             revision {one.revision} by {one.imported ? "an import" : (one.author ?? "somebody")}, {one.state},{" "}
             {new Date(one.created_at).toLocaleString()}{" "}
             {one.state === "accepted" && (
-              <button type="button" onClick={() => makeGold(one)}>
-                Make gold
-              </button>
+              <>
+                <button type="button" onClick={() => makeGold(one, false)}>
+                  Make gold
+                </button>{" "}
+                <button type="button" onClick={() => makeGold(one, true)}>
+                  For practice
+                </button>
+              </>
             )}
           </li>
         ))}
@@ -165,10 +170,15 @@ function History({ history }: { history: readonly Revision[] }) {
   );
 }
 
-async function makeGold({ id }: Revision) {
+async function makeGold({ id }: Revision, practice: boolean) {
   try {
-    await api.PUT("/api/v1/annotations/{annotation}/gold", { params: { path: { annotation: id } } });
-    tell("This revision is now what people are measured by on this tile.");
+    const params = { path: { annotation: id }, query: { practice } };
+    await api.PUT("/api/v1/annotations/{annotation}/gold", { params });
+    tell(
+      practice
+        ? "People can practise on this tile now; this revision is its truth."
+        : "This revision is now what people are measured by on this tile.",
+    );
   } catch (problem) {
     complain(problem);
   }

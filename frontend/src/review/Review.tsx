@@ -1,17 +1,17 @@
 /** Reviewing: one tile after the other, each accepted, mended or sent back. */
 import { useEffect, useState } from "preact/hooks";
-import { lazy, Suspense } from "preact/compat";
 import { claim, keepLeases } from "../annotator/flow/lease";
 import { fetchProject, type Task } from "../api/client";
 import { watch } from "../shell/events";
 import { useLoaded } from "../shell/load";
+import { lazily } from "../shell/lazily";
 import { query, setQuery } from "../shell/router";
 import type { Me } from "../shell/session";
 import { complain } from "../shell/toasts";
 import { Judge } from "./Judge";
 import "./review.css";
 
-const Annotator = lazy(async () => (await import("../annotator/Annotator")).Annotator);
+const Annotator = lazily(async () => (await import("../annotator/Annotator")).Annotator);
 
 /** The room of a project's reviewers. */
 export function Review({ slug, me }: { slug: string; me: Me }) {
@@ -34,9 +34,7 @@ export function Review({ slug, me }: { slug: string; me: Me }) {
   // mending is annotating: the same room, on the task under review
   if (query.value.has("mend")) {
     return (
-      <Suspense fallback={<p class="quiet">Loading …</p>}>
-        <Annotator slug={slug} me={me} kind="review" done={() => setRound(round + 1)} />
-      </Suspense>
+      <Annotator slug={slug} me={me} kind="review" done={() => setRound(round + 1)} />
     );
   }
   if (claimed.error.value) {

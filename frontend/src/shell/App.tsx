@@ -1,19 +1,20 @@
 /** The frame: who is signed in, where they are, and the room that belongs there. */
-import { lazy, Suspense } from "preact/compat";
 import { useEffect } from "preact/hooks";
 import { Annotator } from "../annotator/Annotator";
 import { Boundary } from "./Boundary";
 import { Bar } from "./Bar";
 import { Door } from "./Door";
+import { lazily } from "./lazily";
 import { Projects } from "./Projects";
 import { followLinks, path } from "./router";
 import { me, recognise } from "./session";
 import { Confirmation } from "../widgets/confirm";
 import { complain, Toasts } from "./toasts";
 
-const Dashboard = lazy(async () => (await import("../dashboard/Dashboard")).Dashboard);
-const Review = lazy(async () => (await import("../review/Review")).Review);
-const Settings = lazy(async () => (await import("./Settings")).Settings);
+const Practice = lazily(async () => (await import("../practice/Practice")).Practice);
+const Dashboard = lazily(async () => (await import("../dashboard/Dashboard")).Dashboard);
+const Review = lazily(async () => (await import("../review/Review")).Review);
+const Settings = lazily(async () => (await import("./Settings")).Settings);
 
 /** The whole page. */
 export function App() {
@@ -29,9 +30,7 @@ export function App() {
       </a>
       <Bar />
       <Boundary>
-        <Suspense fallback={<p class="quiet">Loading …</p>}>
-          <Room />
-        </Suspense>
+        <Room />
       </Boundary>
       <Confirmation />
       <Toasts />
@@ -48,6 +47,7 @@ function Room() {
   if (first !== "projects" || slug === undefined) return <Projects me={person} />;
   // the slug is the key: another project is another room
   if (room === "annotate") return <Annotator key={slug} slug={slug} me={person} />;
+  if (room === "practice") return <Practice key={slug} slug={slug} />;
   if (room === "review") return <Review key={slug} slug={slug} me={person} />;
   return <Dashboard key={slug} slug={slug} tab={room ?? "overview"} me={person} />;
 }

@@ -23,9 +23,11 @@ export function Bar() {
         <nav aria-label="Project">
           {covers(person, project, "annotator") &&
             link(`/projects/${project}/annotate`, "Annotate", room === "annotate")}
+          {covers(person, project, "annotator") &&
+            link(`/projects/${project}/practice`, "Practice", room === "practice")}
           {covers(person, project, "reviewer") &&
             link(`/projects/${project}/review`, "Review", room === "review")}
-          {link(`/projects/${project}`, "Dashboard", room !== "annotate" && room !== "review")}
+          {link(`/projects/${project}`, "Dashboard", !["annotate", "practice", "review"].includes(room ?? ""))}
         </nav>
       )}
       <span class="spring" />

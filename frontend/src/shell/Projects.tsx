@@ -10,10 +10,7 @@ import { covers, type Me, recognise } from "./session";
 export function Projects({ me }: { me: Me }) {
   const [making, setMaking] = useState(false);
   const projects = useLoaded(
-    () =>
-      all((cursor) =>
-        body(api.GET("/api/v1/projects", { params: { query: cursor ? { cursor } : {} } })),
-      ),
+    () => all((page) => api.GET("/api/v1/projects", { params: { query: page } })),
     [],
   );
   return (

@@ -10,7 +10,7 @@ import { complain } from "./toasts";
 export function Settings({ me }: { me: Me }) {
   const [secret, setSecret] = useState<string | null>(null);
   const tokens = useLoaded(
-    () => all((cursor) => body(api.GET("/api/v1/tokens", { params: { query: cursor ? { cursor } : {} } }))),
+    () => all((page) => api.GET("/api/v1/tokens", { params: { query: page } })),
     [],
   );
 

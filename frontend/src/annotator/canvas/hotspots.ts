@@ -16,6 +16,9 @@ const rounds = new WeakMap<Workbench, { threshold: number; spots: Hotspot[]; nex
 /** A place that is pointed out on the tile for a moment. */
 export const beacon = signal<Point | null>(null);
 
+/** Places on a tile that may be slips, ringed until the tile is to be sent again. */
+export const flagged = signal<{ bench: Workbench; places: readonly Point[] } | null>(null);
+
 /**
  * Entropy per pixel from 0 to 1, where 1 means that every label and none are equally likely;
  * null when no model has seen the tile.

@@ -5,7 +5,7 @@ import { peek } from "../settings";
 import type { Workbench } from "../workbench";
 import { cursor } from "./cursor";
 import { anchor, footprint, outlineOf } from "./footprint";
-import { beacon } from "./hotspots";
+import { beacon, flagged } from "./hotspots";
 import { outline } from "./tools/polygon";
 import { activeTool, tools } from "./tools/tools";
 import { viewport } from "./viewport";
@@ -28,7 +28,7 @@ const ARMS = [
 
 /** Read everything the marks depend on, for an effect that has them drawn. */
 export function followMarks(bench: Workbench): void {
-  const all = [bench.view, viewport, pins, cursor, outline, beacon, peek, footprint, activeTool, tools];
+  const all = [bench.view, viewport, pins, cursor, outline, beacon, flagged, peek, footprint, activeTool, tools];
   for (const each of all) void each.value;
 }
 
@@ -76,6 +76,18 @@ export function drawMarks(context: CanvasRenderingContext2D, bench: Workbench): 
     const path = new Path2D();
     path.arc(x(spot.x), y(spot.y), Math.max(12 * ratio, 6 * scale), 0, 2 * Math.PI);
     stroke(path, 2);
+  }
+
+  const slips = flagged.peek();
+  if (slips?.bench === bench && slips.places.length > 0) {
+    const path = new Path2D();
+    const radius = Math.max(7 * ratio, 2.5 * scale);
+    for (const place of slips.places) {
+      const [left, top] = [x(place.x + 0.5), y(place.y + 0.5)];
+      path.moveTo(left + radius, top);
+      path.arc(left, top, radius, 0, 2 * Math.PI);
+    }
+    stroke(path, 1.5);
   }
 
   pins.peek().forEach((pin, index) => {

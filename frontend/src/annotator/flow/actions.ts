@@ -17,7 +17,7 @@ export interface FlowActions {
 
 /** Where the work on this tile stands. */
 export interface Saving {
-  readonly state: "saved" | "saving" | "offline" | "conflict" | "signed-out";
+  readonly state: "saved" | "saving" | "offline" | "conflict" | "signed-out" | "practice";
   /** Edits that are on this computer only. */
   readonly pending: number;
 }

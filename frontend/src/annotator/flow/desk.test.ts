@@ -44,6 +44,9 @@ function queue(count: number) {
     slow: Promise.resolve(),
     lapses: false,
     late: false,
+    /** Share of gold tiles, and what is said of one that was sent. */
+    gold: 0,
+    feedback: { hints: [], scores: [], annotation_id: null as string | null },
     requests: [] as string[],
     sent: [] as { task: string; query: URLSearchParams; labels: Uint8Array }[],
     changed: () => {},
@@ -95,8 +98,10 @@ function queue(count: number) {
         ended(parts[1]);
         return Response.json({ late: server.late }, { status: 201 });
       }
+      case "feedback":
+        return Response.json(server.feedback);
       default:
-        return Response.json(model.project);
+        return Response.json({ ...model.project, gold_share: server.gold });
     }
   };
   answering.fetch = async (request) => {
@@ -209,6 +214,35 @@ describe("a tile", () => {
     expect(server.sent).toHaveLength(0);
     await desk.send();
     expect(server.sent).toHaveLength(1);
+  });
+
+  test("that was a check says how it compares, once it is sent", async () => {
+    const server = queue(3);
+    server.gold = 0.5;
+    sit();
+    await opened(uuid(100));
+    dab();
+    const painted = desk.work.value!.bench.raster.data.slice();
+    await desk.send();
+    await until(() => expect(server.requests).toContain("GET feedback"));
+    expect(desk.compared.value).toBe(null);
+    server.feedback = { ...server.feedback, annotation_id: uuid(9) };
+    dab();
+    await desk.send();
+    await until(() => expect(desk.compared.value).not.toBe(null));
+    expect(desk.compared.value?.sheet.task.id).toBe(uuid(101));
+    expect(desk.compared.value?.raster.data).toEqual(painted);
+    expect(taskAtHand()).toBe(uuid(102));
+  });
+
+  test("is not asked about where no tile is gold", async () => {
+    const server = queue(2);
+    sit();
+    await opened(uuid(100));
+    dab();
+    await desk.send();
+    await opened(uuid(101));
+    expect(server.requests).not.toContain("GET feedback");
   });
 
   test("is skipped with a reason", async () => {

@@ -1,5 +1,5 @@
 /** One person at a project's tiles: the tile at hand, the next one, and what ends them. */
-import { batch, computed, effect, type ReadonlySignal, signal } from "@preact/signals";
+import { batch, computed, effect, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import { api, fetchProject, Problem, type Project, type Task } from "../../api/client";
 import type { Finding } from "../../raster/lint";
 import { watch } from "../../shell/events";
@@ -10,6 +10,7 @@ import { Workbench } from "../workbench";
 import { type FlowActions, pins, saving } from "./actions";
 import { type ActiveClock, startActive } from "./active";
 import { type Autosave, startAutosave } from "./autosave";
+import { compare, type Compared } from "./compare";
 import { forget, type Parcel, tidy } from "./journal";
 import { makeLarder } from "./larder";
 import { claim, keepLeases } from "./lease";
@@ -48,6 +49,8 @@ export interface Desk {
   /** What others shall look at; goes with the tile. */
   readonly flag: ReadonlySignal<string | null>;
   readonly dialog: ReadonlySignal<"skip" | "flag" | null>;
+  /** How the tile that was sent last compares with the truth, if it was a check. */
+  readonly compared: Signal<Compared | null>;
   /** What may be a slip, when the person wants to send the tile. */
   readonly findings: ReadonlySignal<readonly Finding[] | null>;
   readonly actions: FlowActions;
@@ -85,6 +88,7 @@ export function sitDown({ slug, me, kind, done }: Errand): Desk {
   const waiting = signal<readonly Parcel[]>([]);
   const flag = signal<string | null>(null);
   const dialog = signal<"skip" | "flag" | null>(null);
+  const compared = signal<Compared | null>(null);
   const findings = signal<readonly Finding[] | null>(null);
 
   const images: Images = new Map();
@@ -269,6 +273,7 @@ export function sitDown({ slug, me, kind, done }: Errand): Desk {
         return;
       }
       if (outcome === "late") tell(LATE);
+      else void compare(bench).then((found) => found && (compared.value = found));
       await autosave.stop();
       await forget(me, task.id).catch(() => undefined);
     });
@@ -350,6 +355,7 @@ export function sitDown({ slug, me, kind, done }: Errand): Desk {
     waiting,
     flag,
     dialog,
+    compared,
     findings,
     actions: {
       submit: () => void submit(),

@@ -82,8 +82,8 @@ function imageOf(id: string, images: Images): Promise<Image> {
 }
 
 /** The tile with half a tile of tissue on each side, as far as the image goes. */
-async function fetchContext(
-  task: Task,
+export async function fetchContext(
+  task: Pick<Task, "tile">,
   image: Image,
   tileSize: number,
 ): Promise<{ grey: Grey; box: Rect }> {

@@ -52,7 +52,7 @@ export interface Slips {
 
 /** Look for slips on a bench; `seconds` is the active time on it. */
 export function lookForSlips(bench: Workbench, seconds: () => number): Slips {
-  const { asked: labels, prelabel } = bench.sheet;
+  const { asked: labels, prelabel, project } = bench.sheet;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let known: { name: string; found: Promise<Finding[]> } | null = null;
 
@@ -68,6 +68,7 @@ export function lookForSlips(bench: Workbench, seconds: () => number): Slips {
         seconds: seconds(),
         minimumSeconds: LEAST_SECONDS,
         completeFor,
+        apart: project.never_touch,
       };
       // it only warns: a check that fails must not keep a tile from being sent
       known = { name, found: ask(bench.raster, options).catch(() => []) };

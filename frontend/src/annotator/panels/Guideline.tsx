@@ -1,6 +1,7 @@
 /** What the project says about the label that is being painted. */
 import { paintValue } from "../settings";
 import type { Workbench } from "../workbench";
+import { Examples } from "./Examples";
 import { Swatch } from "./Labels";
 
 /** The chosen label's guideline; a project may have none. */
@@ -25,8 +26,11 @@ export function Guideline({ bench }: { bench: Workbench }) {
       {label.guideline ? (
         <p class="guideline">{label.guideline}</p>
       ) : (
-        <p class="quiet">The project says nothing more about this label yet.</p>
+        label.examples.length === 0 && (
+          <p class="quiet">The project says nothing more about this label yet.</p>
+        )
       )}
+      <Examples label={label} />
     </>
   );
 }

@@ -1,6 +1,8 @@
 /** What may be a slip, said before a tile is sent; it warns and never stops. */
+import { useEffect } from "preact/hooks";
 import type { Finding } from "../../raster/lint";
 import { Dialog } from "../../widgets/Dialog";
+import { flagged } from "../canvas/hotspots";
 import { jumpTo } from "../canvas/viewport";
 import { choose } from "./acts";
 import type { Workbench } from "../workbench";
@@ -13,8 +15,10 @@ export function LintDialog(props: {
   close: () => void;
 }) {
   const { bench, findings } = props;
-  const show = ({ at, value }: Finding) => {
+  useEffect(() => void (flagged.value = null), []);
+  const show = ({ at, value, places = [] }: Finding) => {
     if (at === null) return;
+    flagged.value = { bench, places };
     if (value !== null) choose(value);
     jumpTo(bench, at.x, at.y, Math.max(4, bench.view.peek().scale));
     props.close();
@@ -26,7 +30,7 @@ export function LintDialog(props: {
         {findings.map((finding) => {
           const text = findingText(bench, finding);
           return (
-            <li key={`${finding.kind} ${finding.value}`}>
+            <li key={`${finding.kind} ${finding.value} ${finding.other}`}>
               <span>{text}</span>
               {finding.at && (
                 <button
@@ -55,9 +59,10 @@ export function LintDialog(props: {
 }
 
 /** A finding in words. */
-export function findingText(bench: Workbench, { kind, value, count, at }: Finding): string {
-  const labels = bench.sheet.project.labels;
-  const name = labels.find((label) => label.value === value)?.name ?? `value ${value}`;
+export function findingText(bench: Workbench, { kind, value, count, at, other }: Finding): string {
+  const nameOf = (wanted: number | null | undefined) =>
+    bench.sheet.project.labels.find((label) => label.value === wanted)?.name ?? `value ${wanted}`;
+  const name = nameOf(value);
   const many = (one: string, more: string) => (count === 1 ? `One ${one}` : `${count} ${more}`);
   switch (kind) {
     case "speck":
@@ -66,6 +71,8 @@ export function findingText(bench: Workbench, { kind, value, count, at }: Findin
       return `${many("small hole", "small holes")} in ${name}.`;
     case "thin-gap":
       return `${many("gap", "gaps")} in ${name}, one pixel wide.`;
+    case "touching":
+      return `${name} touches ${nameOf(other)} ${count === 1 ? "in one place" : `in ${count} places`}; they should not.`;
     case "untouched-prelabel":
       return "The labels are the pre-label, with nothing changed.";
     case "too-fast":

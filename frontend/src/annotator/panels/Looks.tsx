@@ -1,12 +1,14 @@
 /** How grey values and labels are drawn; none of it changes the data. */
 import { useMemo } from "preact/hooks";
+import type { OverlayMode } from "../../raster/colours";
 import { percentiles } from "../../raster/display";
 import { Choice } from "../../widgets/Choice";
 import { Slider } from "../../widgets/Slider";
 import { displayOf, shownGrey } from "../canvas/shown";
-import { displays, overlay, type OverlayMode, plainDisplay } from "../settings";
+import { displays, overlay, plainDisplay } from "../settings";
 import type { Workbench } from "../workbench";
 import { changeDisplay } from "./displayed";
+import { Histogram } from "./Histogram";
 
 /** Window, gamma, invert, local contrast and smoothing; kept per project. */
 export function ImageLooks({ bench }: { bench: Workbench }) {
@@ -28,8 +30,16 @@ export function ImageLooks({ bench }: { bench: Workbench }) {
       {props.text}
     </label>
   );
+  const setLow = (value: number) => set({ low: value, high: Math.max(value + step, high) });
+  const setHigh = (value: number) => set({ low: Math.min(low, value - step), high: value });
   return (
     <>
+      <Histogram
+        bench={bench}
+        range={range}
+        window={{ low, high }}
+        change={(next) => (next.low === low ? setHigh(next.high) : setLow(next.low))}
+      />
       <Slider
         label="Black at"
         min={range.low}
@@ -37,7 +47,7 @@ export function ImageLooks({ bench }: { bench: Workbench }) {
         step={step}
         value={low}
         says={says}
-        change={(value) => set({ low: value, high: Math.max(value + step, high) })}
+        change={setLow}
       />
       <Slider
         label="White at"
@@ -46,7 +56,7 @@ export function ImageLooks({ bench }: { bench: Workbench }) {
         step={step}
         value={high}
         says={says}
-        change={(value) => set({ low: Math.min(low, value - step), high: value })}
+        change={setHigh}
       />
       <Slider
         label="Gamma"

@@ -70,6 +70,8 @@ export function savingText({ state, pending }: Saving): string {
       return `Offline, ${kept} on this computer`;
     case "conflict":
       return `Conflict, ${kept} on this computer`;
+    case "practice":
+      return "Practice, not kept";
     case "signed-out":
       return `Signed out, ${kept} on this computer`;
   }

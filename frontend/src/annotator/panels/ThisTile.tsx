@@ -1,5 +1,5 @@
 /** Why this tile, what others said of it, and who has labelled it before. */
-import { all, api, body, type Schemas } from "../../api/client";
+import { all, api, type Schemas } from "../../api/client";
 import { useLoaded } from "../../shell/load";
 import { covers, me } from "../../shell/session";
 import { complain } from "../../shell/toasts";
@@ -82,15 +82,10 @@ function History({ bench }: { bench: Workbench }) {
   const { task, project } = bench.sheet;
   const history = useLoaded(
     () =>
-      all((cursor) =>
-        body(
-          api.GET("/api/v1/projects/{project}/annotations", {
-            params: {
-              path: { project: project.slug },
-              query: { tile: task.tile.id, cursor, limit: 50 },
-            },
-          }),
-        ),
+      all((page) =>
+        api.GET("/api/v1/projects/{project}/annotations", {
+          params: { path: { project: project.slug }, query: { tile: task.tile.id, ...page } },
+        }),
       ),
     [task.tile.id],
   );

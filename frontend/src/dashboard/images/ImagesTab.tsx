@@ -1,6 +1,6 @@
 /** The project's images: what there is, what is said of it, and the way in. */
 import { useEffect } from "preact/hooks";
-import { all, api, body, type Image } from "../../api/client";
+import { all, api, type Image } from "../../api/client";
 import { useChanges } from "../../shell/events";
 import { useLoaded } from "../../shell/load";
 import { query, setQuery } from "../../shell/router";
@@ -21,15 +21,13 @@ export function ImagesTab({ project, me, change }: TabProps) {
   const arrived = transfers.value.filter((one) => one.state === "done").length;
   const images = useLoaded(
     () =>
-      all((cursor) =>
-        body(
-          api.GET("/api/v1/projects/{project}/images", {
-            params: {
-              path: { project: project.slug },
-              query: { limit: 500, ...(state && { state }), ...(split && { split }), ...(cursor && { cursor }) },
-            },
-          }),
-        ),
+      all((page) =>
+        api.GET("/api/v1/projects/{project}/images", {
+          params: {
+            path: { project: project.slug },
+            query: { limit: 500, ...(state && { state }), ...(split && { split }), ...page },
+          },
+        }),
       ),
     [project.slug, state, split],
   );

@@ -1,5 +1,5 @@
 /** The model versions: which serves, how good each is, what it looks like. */
-import { all, api, body, type Model } from "../../api/client";
+import { all, api, type Model } from "../../api/client";
 import { useChanges } from "../../shell/events";
 import { useLoaded } from "../../shell/load";
 import { query, setQuery } from "../../shell/router";
@@ -9,6 +9,7 @@ import { confirm } from "../../widgets/confirm";
 import type { TabProps } from "../Dashboard";
 import { Compare } from "./Compare";
 import { Pictures } from "./Pictures";
+import { PrecisionRecall } from "./PrecisionRecall";
 import { Take } from "./Take";
 import "./models.css";
 
@@ -17,12 +18,10 @@ export function ModelsTab({ project, me, change }: TabProps) {
   const manages = covers(me, project.slug, "manager");
   const models = useLoaded(
     () =>
-      all((cursor) =>
-        body(
-          api.GET("/api/v1/projects/{project}/models", {
-            params: { path: { project: project.slug }, query: cursor ? { cursor } : {} },
-          }),
-        ),
+      all((page) =>
+        api.GET("/api/v1/projects/{project}/models", {
+          params: { path: { project: project.slug }, query: page },
+        }),
       ),
     [project.slug],
   );
@@ -136,6 +135,7 @@ export function ModelsTab({ project, me, change }: TabProps) {
             </p>
           ))}
           <Take model={shown} />
+          <PrecisionRecall key={`curves ${shown.id}`} model={shown} />
           <Pictures key={shown.id} project={project} model={shown} me={me} change={change} />
         </section>
       )}

@@ -1,6 +1,6 @@
 /** A whole image as a version sees it, with the share of pixels of every organelle. */
 import { useState } from "preact/hooks";
-import { all, api, body, type Model } from "../../api/client";
+import { all, api, type Model } from "../../api/client";
 import { useChanges } from "../../shell/events";
 import { useLoaded } from "../../shell/load";
 import { covers } from "../../shell/session";
@@ -13,12 +13,10 @@ export function Unseen({ project, model, me, change }: TabProps & { model: Model
   const [chosen, setChosen] = useState<string | null>(null);
   const images = useLoaded(
     () =>
-      all((cursor) =>
-        body(
-          api.GET("/api/v1/projects/{project}/images", {
-            params: { path: { project: project.slug }, query: cursor ? { cursor } : {} },
-          }),
-        ),
+      all((page) =>
+        api.GET("/api/v1/projects/{project}/images", {
+          params: { path: { project: project.slug }, query: page },
+        }),
       ),
     [project.slug],
   );

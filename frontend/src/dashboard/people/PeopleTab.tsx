@@ -6,7 +6,6 @@ import { covers } from "../../shell/session";
 import { complain } from "../../shell/toasts";
 import { confirm } from "../../widgets/confirm";
 import type { TabProps } from "../Dashboard";
-import { Agreement } from "./Agreement";
 
 type Role = Schemas["Role"];
 const ROLES: readonly (readonly [Role, string])[] = [
@@ -128,7 +127,6 @@ export function PeopleTab({ project, me }: TabProps) {
           )}
         </>
       )}
-      {manages && <Agreement project={project} />}
     </section>
   );
 }

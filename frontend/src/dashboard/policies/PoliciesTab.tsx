@@ -1,6 +1,6 @@
 /** When the project learns again by itself. */
 import { useState } from "preact/hooks";
-import { all, api, body, type Schemas } from "../../api/client";
+import { all, api, type Schemas } from "../../api/client";
 import { useChanges } from "../../shell/events";
 import { useLoaded } from "../../shell/load";
 import { covers } from "../../shell/session";
@@ -18,12 +18,10 @@ export function PoliciesTab({ project, me, change }: TabProps) {
   const manages = covers(me, project.slug, "manager");
   const policies = useLoaded(
     () =>
-      all((cursor) =>
-        body(
-          api.GET("/api/v1/projects/{project}/policies", {
-            params: { path: { project: project.slug }, query: cursor ? { cursor } : {} },
-          }),
-        ),
+      all((page) =>
+        api.GET("/api/v1/projects/{project}/policies", {
+          params: { path: { project: project.slug }, query: page },
+        }),
       ),
     [project.slug],
   );

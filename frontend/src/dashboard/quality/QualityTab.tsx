@@ -1,33 +1,39 @@
 /** How far people agree: with each other, with gold, and with the pre-label they were shown. */
 import { api, body, type Project, type Schemas } from "../../api/client";
 import { useLoaded } from "../../shell/load";
+import type { TabProps } from "../Dashboard";
+import { covers } from "../../shell/session";
+import { Gold } from "./Gold";
 import { Shares } from "./Shares";
 
 type Agreed = Schemas["AgreementOn"];
 
-/** Agreement per organelle and person. */
-export function Agreement({ project }: { project: Project }) {
+/** Agreement per organelle and person, and the tiles it is measured on. */
+export function QualityTab({ project, me }: TabProps) {
   const loaded = useLoaded(
     () => body(api.GET("/api/v1/projects/{project}/agreement", { params: { path: { project: project.slug } } })),
     [project.slug],
   );
   const found = loaded.value.value;
   return (
-    <section aria-labelledby="agreement">
-      <h2 id="agreement">Agreement</h2>
-      {loaded.error.value && <p role="alert">{loaded.error.value.message}</p>}
-      {found && (
-        <>
-          <p class="quiet">
-            A second opinion is a tile that another person paints without seeing the first mask. A gold tile is one
-            whose mask a reviewer settled ({found.gold_tiles} so far); people get it unmarked. Neither is trained on.
-          </p>
-          <AgreementTable project={project} found={found} />
-          <AnchoringNote {...found.anchoring} />
-        </>
-      )}
-      <Shares project={project} />
-    </section>
+    <>
+      <section aria-labelledby="agreement">
+        <h2 id="agreement">Agreement</h2>
+        {loaded.error.value && <p role="alert">{loaded.error.value.message}</p>}
+        {found && (
+          <>
+            <p class="quiet">
+              A second opinion is a tile that another person paints without seeing the first mask. A gold tile is one
+              whose mask a reviewer settled ({found.gold_tiles} so far); people get it unmarked. Neither is trained on.
+            </p>
+            <AgreementTable project={project} found={found} />
+            <AnchoringNote {...found.anchoring} />
+          </>
+        )}
+        {covers(me, project.slug, "manager") && <Shares project={project} />}
+      </section>
+      <Gold project={project} />
+    </>
   );
 }
 

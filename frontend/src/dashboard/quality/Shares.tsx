@@ -13,7 +13,11 @@ export function Shares({ project }: { project: Project }) {
       const { response } = await api.GET("/api/v1/projects/{project}", { params: { path } });
       await api.PATCH("/api/v1/projects/{project}", {
         params: { path, header: { "if-match": response.headers.get("etag") ?? "" } },
-        body: { second_share: share("second"), gold_share: share("gold") },
+        body: {
+          second_share: share("second"),
+          gold_share: share("gold"),
+          gold_feedback: given.get("feedback") === "on",
+        },
       });
       tell("Saved: it holds for tiles from now on.");
     } catch (problem) {
@@ -25,6 +29,9 @@ export function Shares({ project }: { project: Project }) {
     <form class="row" onSubmit={save}>
       <Percent name="second" text="Second opinions on % of tiles" share={project.second_share} />
       <Percent name="gold" text="Gold, % of a person's tiles" share={project.gold_share} />
+      <label class="check">
+        <input name="feedback" type="checkbox" defaultChecked={project.gold_feedback} /> People learn how they did
+      </label>
       <button type="submit">Save shares</button>
     </form>
   );

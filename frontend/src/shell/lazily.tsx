@@ -1,0 +1,28 @@
+/** Parts of the page that are fetched when they are first needed. */
+import type { ComponentChildren, ComponentType } from "preact";
+import { useEffect, useState } from "preact/hooks";
+
+/** A component in place of one that has yet to come; `waiting` is shown until then. */
+export function lazily<P extends object>(
+  fetching: () => Promise<ComponentType<P>>,
+  waiting: () => ComponentChildren = () => <p class="quiet">Loading …</p>,
+): ComponentType<P> {
+  let known: ComponentType<P> | null = null;
+  return function Lazily(props: P) {
+    const [, come] = useState(false);
+    const [failed, fail] = useState<{ error: unknown } | null>(null);
+    useEffect(() => {
+      if (known) return;
+      fetching().then(
+        (found) => {
+          known = found;
+          come(true);
+        },
+        (error: unknown) => fail({ error }),
+      );
+    }, []);
+    if (failed) throw failed.error;
+    const Known = known;
+    return Known ? <Known {...props} /> : <>{waiting()}</>;
+  };
+}
