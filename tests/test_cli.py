@@ -325,7 +325,9 @@ def test_value_maps() -> None:
             colour="#888888",
             priority=1,
             target_recall=0.9,
+            precision_floor=None,
             guideline="",
+            examples=[],
         )
         for value, name in ((1, "ER"), (3, "cell boundary"))
     ]

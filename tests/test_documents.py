@@ -108,6 +108,8 @@ def test_commands_and_their_options_exist(document_path: Path) -> None:
 
 def test_make_targets_exist() -> None:
     targets = set(re.findall(r"^(\w[\w-]*):", (ROOT / "Makefile").read_text(), re.M))
+    plans = (ROOT / "experiments").glob("*.toml")
+    targets |= {f"experiment-{plan.stem}" for plan in plans} | {"experiment-"}
     named = {
         target
         for path in DOCUMENTS

@@ -102,9 +102,7 @@ def choose(
 ) -> QueryView:
     """Serve these tiles from now on, in this order (reviewer)."""
     row = access.project(session, principal, project, Role.REVIEWER)
-    query = queries.choose(
-        session, principal, row, body.tiles, body.complete_for
-    )
+    query = queries.choose(session, principal, row, body.tiles, body.complete_for)
     session.refresh(query)
     response.headers["Location"] = f"/api/v1/queries/{query.id}"
     return _views(session, [query])[0]
