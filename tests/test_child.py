@@ -308,7 +308,8 @@ def test_a_child_found_dead_is_replaced(child: Child) -> None:
     assert first["stdin"] == ""
     assert child._process is not None
     os.kill(child._process.pid, signal.SIGKILL)
-    assert gone(child._process.pid)
+    child._process.wait(20)
+    assert child._process.ended()
     assert child.request({"do": "add", "a": 1, "b": 1}, Listener())["sum"] == 2
 
 

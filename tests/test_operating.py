@@ -41,7 +41,7 @@ def seen(seed: int, tiles: int, sharp: float, complete: Sequence[int]) -> list[S
     return found
 
 
-def schema(**wanted: float) -> LabelSchema:
+def schema(target: float = 1.0, **wanted: float) -> LabelSchema:
     """Labels v2, v4, v9 with these floors; v4 stands above the others."""
     return LabelSchema(
         tuple(
@@ -50,6 +50,7 @@ def schema(**wanted: float) -> LabelSchema:
                 f"v{value}",
                 "#000000",
                 priority=1.5 if value == 4 else 1.0,
+                target_recall=target,
                 precision_floor=wanted.get(f"v{value}"),
             )
             for value in VALUES
@@ -114,6 +115,26 @@ def test_recall_is_the_greatest_that_keeps_the_floor(
     best = max(keeps.values())
     assert chosen == min(o for o, recall in keeps.items() if recall == best)
     assert every[chosen].recall >= every[0].recall
+
+
+@unhurried
+@given(st.integers(0, 2**31), st.floats(0, 4), floors, st.floats(0.05, 1))
+def test_no_more_recall_is_bought_than_was_asked_for(
+    seed: int, sharp: float, floor: float, target: float
+) -> None:
+    tiles = seen(seed, MIN_TILES, sharp, VALUES)
+    greatest = choose(lambda: tiles, schema(v4=floor), VALUES).get(4, 0.0)
+    chosen = choose(lambda: tiles, schema(target, v4=floor), VALUES).get(4, 0.0)
+    recall = {
+        step_offset(step): served(tiles, {4: step_offset(step)})[4].recall
+        for step in range(STEPS + 1)
+    }
+    assert chosen <= greatest
+    if recall[greatest] < target:
+        assert chosen == greatest
+    elif chosen:
+        assert recall[round(chosen - 0.1, 1)] < target or chosen == greatest
+        assert recall[chosen] >= target
 
 
 @unhurried

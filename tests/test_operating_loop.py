@@ -46,11 +46,11 @@ ARRAYS = ("labels", "probabilities", "entropy", "information")
 
 
 def give_floor(client: TestClient, project: str, floor: float | None) -> None:
-    """Set the ER's precision floor."""
+    """Set the ER's precision floor; all the recall it allows is wanted."""
     etag = client.get(f"projects/{project}").headers["ETag"]
     answer = client.patch(
         f"projects/{project}/labels/{ER}",
-        json={"precision_floor": floor},
+        json={"precision_floor": floor, "target_recall": 1},
         headers={"If-Match": etag},
     )
     assert answer.status_code == 200, answer.text

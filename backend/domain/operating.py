@@ -78,15 +78,18 @@ def choose(
     `tiles` are the validation tiles, read once per label with a floor; `values` are the
     planes a model has. Labels come one after the other, the one of highest priority
     first: each takes the offset of greatest recall that keeps its own floor, given the
-    offsets chosen before it, and breaks none that was kept so far. So all floors that
-    gave an offset hold when all offsets are applied at once. It is 0 if nothing keeps
-    the floor, and if fewer than 8 tiles hold the label.
+    offsets chosen before it, and breaks none that was kept so far; where the label's
+    target recall can be had, the least that gives it. So all floors that gave an offset
+    hold when all offsets are applied at once. It is 0 if nothing keeps the floor, and
+    if fewer than 8 tiles hold the label.
     """
+    asked = sorted(schema.labels, key=lambda label: -label.priority)
     floors = {
         label.value: label.precision_floor
-        for label in sorted(schema.labels, key=lambda label: -label.priority)
+        for label in asked
         if label.precision_floor is not None and label.value in values
     }
+    targets = {label.value: label.target_recall for label in asked}
     offsets: dict[int, float] = {}
     for value in floors:
         watched = (value, *(other for other in floors if other != value))
@@ -94,7 +97,7 @@ def choose(
         for tile in tiles():
             found += crossings(tile, values, offsets, watched)
             holding += bool((tile.truth == value).any())
-        step = best_step(found, [floors[other] for other in watched])
+        step = best_step(found, [floors[other] for other in watched], targets[value])
         if step and holding >= MIN_TILES:
             offsets[value] = step_offset(step)
     return offsets
@@ -123,10 +126,11 @@ def crossings(
     return np.array(counts)
 
 
-def best_step(found: Crossings, floors: Sequence[float]) -> int:
-    """Return the step of greatest recall that keeps the first floor and breaks none.
+def best_step(found: Crossings, floors: Sequence[float], target: float) -> int:
+    """Return the step that keeps the first floor, breaks none and recalls the most.
 
-    The least of equals; 0 if no step does. `floors` are in the order of `found`.
+    It is the least that reaches the target recall, or else the least of those with the
+    greatest one; 0 if no step is allowed. `floors` are in the order of `found`.
     """
     taken = found.cumsum(axis=2)[:, :, :-1]
     left = found[1:].sum(axis=2, keepdims=True) - taken[1:]
@@ -136,6 +140,11 @@ def best_step(found: Crossings, floors: Sequence[float]) -> int:
         kept = _kept(counts, floor)
         if kept[0]:
             allowed &= kept
+    reaching = hits >= target * found[0, 0].sum()
+    if reaching[0]:
+        return 0
+    if (allowed & reaching).any():
+        return int((allowed & reaching).argmax())
     return int(np.where(allowed, hits, 0).argmax())
 
 

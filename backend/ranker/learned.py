@@ -110,7 +110,7 @@ def fit_correction(lessons: Sequence[Lesson]) -> Correction:
         raise ValueError("a lesson holds NaN or infinity")
     if (prior < 0).any() or (missed < 0).any():
         raise ValueError("a lesson holds a score or a count below 0")
-    if not prior.sum() or not missed.sum():
+    if not lessons or prior.mean() < _LEAST**2 or not missed.sum():
         return Correction()
     unit, scale = float(missed.mean()), float(prior.mean())
     centre = parts.mean(axis=0)
