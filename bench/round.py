@@ -29,9 +29,10 @@ from pathlib import Path
 from typing import Any
 
 from backend.cli import valuemap
-from backend.cli.simulate import Oracle, Simulation
+from backend.cli.simulate import FolderOracle
 from backend.client import Cisterna, ClientError
 from backend.domain.states import QueryState, Split
+from backend.experiment.simulation import Simulation
 from backend.schemas.job import JobView
 from backend.schemas.model import NewTraining
 from backend.schemas.project import ProjectEdit, Training
@@ -113,10 +114,11 @@ def ours(
     project = prepare(service, source, seed, asked)
     usual = ProjectEdit(training=Training(steps=steps))
     row = service.projects.edit(service.projects.get(project), usual)
-    oracle = Oracle(service, source / "labels", valuemap.parse(MAP, row.labels))
+    value_map = valuemap.parse(MAP, row.labels)
+    oracle = FolderOracle(service, source / "labels", value_map)
     auto = NewTraining()
-    player = Simulation(service, row, oracle, FIRST, auto, say, lambda job: None)
-    player.round(1)
+    told = (lambda done, task: say(f"tile {done}: {task.reason}"), lambda job: None)
+    Simulation(service, row, oracle, auto, *told).play(FIRST)
     for number in range(SECOND):
         task = claim(service, project)
         annotation = service.tasks.submit(task.id, oracle.mask(task))

@@ -42,8 +42,8 @@ export function PrecisionRecall({ model }: { model: Model }) {
       <div class="curves">{labels?.map((label) => <Curve key={label.value} label={label} />)}</div>
       {!!labels?.length && (
         <p class="quiet">
-          A dot marks what is served. A label with a precision floor is served where validation tiles show the
-          greatest recall above it.
+          A dot marks what is served. A label with a precision floor is served with as much recall, up to its
+          target, as validation tiles show above it.
         </p>
       )}
     </section>
