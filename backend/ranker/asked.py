@@ -13,7 +13,6 @@ from backend.ranker.need import ClassNeed
 from backend.ranker.parameters import Parameters
 from backend.ranker.pool import Pool
 from backend.ranker.scene import Scene
-from backend.ranker.score import draws
 
 F8 = NDArray[np.float64]
 
@@ -40,10 +39,7 @@ def asked(
     parameters: Parameters,
 ) -> Asked:
     """Return what is said of these tiles of a pool, by their positions in it."""
-    allowed = np.flatnonzero(~pool.excluded)
-    by_luck = np.argsort(draws(seed, "order", pool.keys[allowed]), kind="stable")
-    order = allowed[by_luck]
-    scene = Scene(pool, tuple(needs), seed, knowledge, parameters, order)
+    scene = Scene.of(pool, seed, needs, knowledge, parameters)
     gaps = np.zeros(len(tiles))
     if len(tiles) and len(scene.known):
         gaps = scene.space.gaps(tiles, scene.known)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from backend.ranker.newton import minimise
 from backend.ranker.statistics import BINS, LOGIT_EDGES
 
 F8 = NDArray[np.float64]
@@ -20,7 +21,6 @@ PIXELS_ALIKE = 200
 """So many pixels count as one: those of one missed object are missed together."""
 _STRENGTH = 4.0
 """Weight of (a − 1)² / 2 and b² / 2 against the log-likelihood of such groups."""
-_STEPS, _ENOUGH = 100, 1e-9
 _ROWS = 8192
 
 
@@ -57,25 +57,19 @@ def fit_platt(missed: ArrayLike, others: ArrayLike) -> Platt:
         return Platt()
     design = np.stack([CENTRES, np.ones(BINS)], axis=1)
     identity = np.array([1.0, 0.0])
-    at = identity.copy()
 
     def loss(w: F8) -> float:
         z = design @ w
         fit = yes @ np.logaddexp(0, -z) + no @ np.logaddexp(0, z)
         return float(fit + _STRENGTH / 2 * ((w - identity) ** 2).sum())
 
-    for _ in range(_STEPS):
-        p = _sigmoid(design @ at)
-        slope = design.T @ ((yes + no) * p - yes) + _STRENGTH * (at - identity)
+    def derivatives(w: F8) -> tuple[F8, F8]:
+        p = _sigmoid(design @ w)
+        slope = design.T @ ((yes + no) * p - yes) + _STRENGTH * (w - identity)
         weight = (yes + no) * p * (1 - p)
-        bend = design.T @ (weight[:, None] * design) + _STRENGTH * np.eye(2)
-        step = -np.linalg.solve(bend, slope)
-        gain, length, now = float(-slope @ step), 1.0, loss(at)
-        if gain < _ENOUGH:
-            break
-        while length > 1e-10 and loss(at + length * step) > now - 1e-4 * length * gain:
-            length /= 2
-        at += length * step
+        return slope, design.T @ (weight[:, None] * design) + _STRENGTH * np.eye(2)
+
+    at = minimise(loss, derivatives, identity)
     # A falling curve would send the annotator where the network sees nothing.
     return Platt(max(0.0, float(at[0])), float(at[1]))
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.ranker.newton import minimise
 from backend.ranker.statistics import TileStatistics
 
 F8 = NDArray[np.float64]
@@ -32,7 +33,6 @@ dozen lessons, what they seem to say of single parts is mostly chance."""
 _LEAST = 1e-3  # of the mean: a prior of nothing could never be corrected
 _LIMIT = 3.0
 """The correction's exponent stays within ± this: few lessons must not shout."""
-_STEPS, _ENOUGH = 100, 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def fit_correction(lessons: Sequence[Lesson]) -> Correction:
     unit, scale = float(missed.mean()), float(prior.mean())
     centre = parts.mean(axis=0)
     design = np.column_stack([parts - centre, np.ones(len(parts))])
-    w = _newton(design, np.log(np.maximum(prior / scale, _LEAST)), missed / unit)
+    w = _weights(design, np.log(np.maximum(prior / scale, _LEAST)), missed / unit)
     return Correction(
         weights=tuple(map(float, w[:-1])),
         centre=tuple(map(float, centre)),
@@ -124,26 +124,19 @@ def fit_correction(lessons: Sequence[Lesson]) -> Correction:
     )
 
 
-def _newton(design: F8, known: F8, target: F8) -> F8:
-    """Minimise Σ (exp(η) − target·η) + ridge, η = known + design·w, by Newton steps."""
+def _weights(design: F8, known: F8, target: F8) -> F8:
+    """Minimise Σ (exp(η) − target·η) + ridge over w, with η = known + design·w."""
     ridge = np.full(design.shape[1], RIDGE)
     ridge[-1] = 1.0  # the level of all misses is plain from few lessons
-    w = np.zeros(design.shape[1])
 
     def loss(at: F8) -> float:
         eta = known + design @ at
         fit = np.exp(np.minimum(eta, 50)).sum() - target @ eta
         return float(fit + (ridge * at**2).sum() / 2)
 
-    for _ in range(_STEPS):
-        mean = np.exp(np.minimum(known + design @ w, 50))
-        slope = design.T @ (mean - target) + ridge * w
-        bend = design.T @ (mean[:, None] * design) + np.diag(ridge)
-        step = -np.linalg.solve(bend, slope)
-        gain, length, now = float(-slope @ step), 1.0, loss(w)
-        if gain < _ENOUGH:
-            break
-        while length > 1e-10 and loss(w + length * step) > now - 1e-4 * length * gain:
-            length /= 2
-        w += length * step
-    return w
+    def derivatives(at: F8) -> tuple[F8, F8]:
+        mean = np.exp(np.minimum(known + design @ at, 50))
+        slope = design.T @ (mean - target) + ridge * at
+        return slope, design.T @ (mean[:, None] * design) + np.diag(ridge)
+
+    return minimise(loss, derivatives, np.zeros(design.shape[1]))

@@ -38,6 +38,20 @@ class Scene:
     order: NDArray[np.intp]
     _kept: dict[str, F8] = field(default_factory=dict)
 
+    @classmethod
+    def of(
+        cls,
+        pool: Pool,
+        seed: int,
+        needs: Sequence[ClassNeed],
+        knowledge: Knowledge,
+        parameters: Parameters,
+    ) -> "Scene":
+        """Return the scene of a pool, in the order that chance decides by the seed."""
+        allowed = np.flatnonzero(~pool.excluded)
+        luck = np.argsort(draws(seed, "order", pool.keys[allowed]), kind="stable")
+        return cls(pool, tuple(needs), seed, knowledge, parameters, allowed[luck])
+
     def once(self, name: str, make: Callable[[], F8]) -> F8:
         """Return (T,) numbers of this name, made when first asked for."""
         if name not in self._kept:

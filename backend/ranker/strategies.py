@@ -14,7 +14,6 @@ from backend.ranker.need import ClassNeed
 from backend.ranker.parameters import Parameters
 from backend.ranker.pool import Pool
 from backend.ranker.scene import Choose, Scene, by_chance
-from backend.ranker.score import draws
 from backend.ranker.select import Batch, Criterion, largest_remainder, turns
 from backend.ranker.start import start
 
@@ -159,16 +158,8 @@ def _scene(
         raise ValueError("the weight of a class is not a number")
     if pool.statistics is not None:
         pool.statistics.check_numbers()
-    allowed = np.flatnonzero(~pool.excluded)
-    by_luck = np.argsort(draws(seed, "order", pool.keys[allowed]), kind="stable")
-    return Scene(
-        pool,
-        tuple(needs),
-        seed,
-        knowledge or Knowledge(),
-        parameters or Parameters(),
-        allowed[by_luck],
-    )
+    known, dials = knowledge or Knowledge(), parameters or Parameters()
+    return Scene.of(pool, seed, needs, known, dials)
 
 
 def _criteria(
