@@ -1,8 +1,10 @@
 """Run a script beside the whole stack: start everything, work, stop everything."""
 
 import os
+import subprocess
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from backend.cli.stack import check_port, is_free, local_url, stack
 from backend.client import Cisterna, ClientError
@@ -57,3 +59,30 @@ def run_beside(
     thread = threading.Thread(target=script, name="script", daemon=True)
     supervisor.run(thread.start)
     return outcome[0]
+
+
+def run_command(
+    service: Cisterna,
+    settings: Settings,
+    words: Sequence[str],
+    say: Callable[[str], None],
+) -> int:
+    """Run the command line against the stack, with a URL and a token and nothing else.
+
+    Says what it says, line by line; returns its exit status.
+    """
+    access = {
+        "CISTERNA_SERVER": service.url,
+        "CISTERNA_TOKEN": settings.admin_token_file.read_text().strip(),
+    }
+    with subprocess.Popen(
+        [sys.executable, "-m", "backend.cli", *words],
+        env={**os.environ, **access},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as command:
+        assert command.stdout is not None
+        for line in command.stdout:
+            say(line.rstrip())
+    return command.returncode

@@ -13,14 +13,13 @@ import datetime as dt
 import json
 import os
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
 from backend.client import Cisterna, ClientError
 from backend.experiment import plan as plans
 from backend.settings import Settings
-from bench.beside import on_free_port, run_beside
+from bench.beside import on_free_port, run_beside, run_command
 from bench.places import ROOT, commit, machine
 from bench.results import write
 
@@ -40,23 +39,9 @@ def main() -> int:
 
     def work(service: Cisterna) -> None:
         note(out)
-        command = [sys.executable, "-m", "backend.cli", "experiment", str(asked.file)]
-        command += ["--out", str(out), "--workers", str(asked.workers)]
-        access = {
-            "CISTERNA_SERVER": service.url,
-            "CISTERNA_TOKEN": settings.admin_token_file.read_text().strip(),
-        }
-        with subprocess.Popen(
-            command,
-            env={**os.environ, **access},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        ) as annotator:
-            assert annotator.stdout is not None
-            for line in annotator.stdout:
-                say(line.rstrip())
-        if annotator.returncode:
+        words = ["experiment", str(asked.file), "--out", str(out)]
+        words += ["--workers", str(asked.workers)]
+        if run_command(service, settings, words, say):
             raise ClientError("The experiment stopped; run this again to go on.")
 
     return run_beside(settings, work, say)

@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import shlex
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +21,7 @@ from backend.client import Cisterna, ClientError
 from backend.domain.states import Schedule, Split
 from backend.schemas.project import NewLabel, NewProject, Training
 from backend.settings import Settings
-from bench.beside import on_free_port, run_beside
+from bench.beside import on_free_port, run_beside, run_command
 from bench.pictures import learning_curve
 from bench.places import FOLDER, PIXEL_NM, ROOT, SPLITS, TILE, commit, data, machine
 
@@ -136,25 +135,14 @@ def simulate(
     """Let the command line play the annotator: a URL, a token and nothing else."""
     out = records_file(settings, asked, seed)
     out.parent.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "backend.cli", "simulate", project]
-    command += ["--oracle", str(source / "labels"), "--map", MAP]
-    command += ["--rounds", str(asked.rounds), "--tiles", str(asked.tiles)]
-    command += ["--strategy", asked.strategy, "--seed", str(seed), "--out", str(out)]
-    access = {
-        "CISTERNA_SERVER": service.url,
-        "CISTERNA_TOKEN": settings.admin_token_file.read_text().strip(),
-    }
-    with subprocess.Popen(
-        command,
-        env={**os.environ, **access},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as annotator:
-        assert annotator.stdout is not None
-        for line in annotator.stdout:
-            say(f"seed {seed}: {line.rstrip()}")
-    if annotator.returncode:
+    words = ["simulate", project, "--oracle", str(source / "labels"), "--map", MAP]
+    words += ["--rounds", str(asked.rounds), "--tiles", str(asked.tiles)]
+    words += ["--strategy", asked.strategy, "--seed", str(seed), "--out", str(out)]
+
+    def told(line: str) -> None:
+        say(f"seed {seed}: {line}")
+
+    if run_command(service, settings, words, told):
         raise ClientError(f"The simulation of seed {seed} stopped; run this again.")
 
 
