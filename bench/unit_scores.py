@@ -16,6 +16,7 @@ from backend.ranker import (
     Parameters,
     Platt,
     Pool,
+    Scene,
     class_needs,
     fit_correction,
     fit_platt,
@@ -57,8 +58,8 @@ def formulas(known: Judged, column: int) -> dict[str, Formula]:
                 excluded=np.zeros(len(tiles), bool),
                 statistics=tiles.statistics,
             )
-            said = asked(pool, every, 0, needs, knowledge, parameters)
-            return said.prior[:, column]
+            scene = Scene.of(pool, 0, needs, knowledge, parameters)
+            return asked(scene, every).prior[:, column]
 
         return formula
 

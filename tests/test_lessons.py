@@ -12,9 +12,9 @@ from backend.domain.masks import pack
 from backend.ranker import (
     Correction,
     Knowledge,
-    Parameters,
     Platt,
     Pool,
+    Scene,
     TileStatistics,
     class_needs,
     keys_of,
@@ -172,9 +172,9 @@ def test_lessons_rest_on_what_the_learning_strategy_corrects() -> None:
     )
     calibration = {ER: Platt(0.8, 0.3)}
     known = Knowledge(calibration=calibration, corrections={ER: correction})
-    head = rank("er-gap-learned", pool, 8, 8, 3, needs, known, Parameters())
+    head = rank("er-gap-learned", pool, 8, 8, 3, needs, known)
     tiles = np.array([item.tile for item in head], np.intp)
-    said = asked_of(pool, tiles, 3, needs, known, Parameters())
+    said = asked_of(Scene.of(pool, 3, needs, known), tiles)
     assert said.values.tolist() == [MITO, ER]
     mito, er = said.prior.T
     valid = statistics.valid[tiles]
@@ -200,8 +200,9 @@ def test_nothing_is_new_while_nothing_is_painted() -> None:
     pool, _ = pool_of(tiles=6, painted=0)
     needs = tuple(n for n in class_needs(LIVER, {}) if n.value in (MITO, ER))
     tiles = np.array([1, 4], np.intp)
-    said = asked_of(pool, tiles, 0, needs, Knowledge(), Parameters())
+    scene = Scene.of(pool, 0, needs)
+    said = asked_of(scene, tiles)
     assert said.features.shape == (2, 2, len(PARTS))
     assert (said.features[:, :, PARTS.index("novelty")] == 0).all()
-    nobody = asked_of(pool, tiles[:0], 0, needs, Knowledge(), Parameters())
+    nobody = asked_of(scene, tiles[:0])
     assert nobody.features.shape == (0, 2, len(PARTS))

@@ -8,9 +8,10 @@ from backend.ranker.learned import Correction, Lesson, fit_correction
 from backend.ranker.need import ClassNeed, Measured, class_needs, patch_shares
 from backend.ranker.parameters import Parameters
 from backend.ranker.pool import Pool
+from backend.ranker.scene import Scene
 from backend.ranker.score import keys_of
 from backend.ranker.statistics import TileAccumulator, TileStatistics
-from backend.ranker.strategies import STRATEGIES, Ranked, Strategy, rank, scores
+from backend.ranker.strategies import STRATEGIES, Ranked, Strategy, order, rank, scores
 
 __all__ = [
     "STRATEGIES",
@@ -25,6 +26,7 @@ __all__ = [
     "Platt",
     "Pool",
     "Ranked",
+    "Scene",
     "Strategy",
     "TileAccumulator",
     "TileStatistics",
@@ -34,6 +36,7 @@ __all__ = [
     "fit_platt",
     "histograms",
     "keys_of",
+    "order",
     "patch_shares",
     "rank",
     "scores",

@@ -1,17 +1,12 @@
 """What a ranking says of single tiles, which lessons rest on once they are painted."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backend.ranker.ergap import formula
-from backend.ranker.knowledge import Knowledge
 from backend.ranker.learned import features
-from backend.ranker.need import ClassNeed
-from backend.ranker.parameters import Parameters
-from backend.ranker.pool import Pool
 from backend.ranker.scene import Scene
 
 F8 = NDArray[np.float64]
@@ -30,16 +25,8 @@ class Asked:
     prior: F8
 
 
-def asked(
-    pool: Pool,
-    tiles: NDArray[np.intp],
-    seed: int,
-    needs: Sequence[ClassNeed],
-    knowledge: Knowledge,
-    parameters: Parameters,
-) -> Asked:
-    """Return what is said of these tiles of a pool, by their positions in it."""
-    scene = Scene.of(pool, seed, needs, knowledge, parameters)
+def asked(scene: Scene, tiles: NDArray[np.intp]) -> Asked:
+    """Return what is said of these tiles, by their positions in the pool."""
     gaps = np.zeros(len(tiles))
     if len(tiles) and len(scene.known):
         gaps = scene.space.gaps(tiles, scene.known)

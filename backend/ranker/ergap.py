@@ -39,6 +39,10 @@ def formula(scene: Scene, column: int) -> F8:
     invented more than missed has its misses where the model is undecided, and pixels
     that are merely likely say nothing; without figures α is ½.
     """
+    return scene.once(f"formula {column}", lambda: _formula(scene, column))
+
+
+def _formula(scene: Scene, column: int) -> F8:
     statistics, dials = scene.statistics, scene.parameters
     alpha = hunted(scene, column)
     score = np.ones(len(scene.pool))
@@ -101,11 +105,12 @@ def _score(
     if learned and known is not None and known.weights:
         score = known.apply(score, features(statistics, column, scene.gaps()))
     if dials.cost:
-        score /= scene.once("minutes", lambda: _minutes(scene)) ** dials.cost
+        minutes = scene.once("minutes", lambda: _minutes(scene))
+        score = score / minutes**dials.cost
     if dials.noise:
         sharpness *= (SHARPEST / sharpness) ** scene.knowledge.spent
         luck = gumbel(scene.draws(purpose)) / sharpness
-        score *= np.exp(np.clip(luck, -300, 300))
+        score = score * np.exp(np.clip(luck, -300, 300))
     return np.where((scene.missed(column) > 0) & (score > 0), score, -np.inf)
 
 

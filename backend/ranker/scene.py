@@ -43,14 +43,28 @@ class Scene:
         cls,
         pool: Pool,
         seed: int,
-        needs: Sequence[ClassNeed],
-        knowledge: Knowledge,
-        parameters: Parameters,
+        needs: Sequence[ClassNeed] = (),
+        knowledge: Knowledge | None = None,
+        parameters: Parameters | None = None,
     ) -> "Scene":
-        """Return the scene of a pool, in the order that chance decides by the seed."""
+        """Return the scene of a pool, in the order that chance decides by the seed.
+
+        Raises ValueError where a number is NaN or infinite.
+        """
+        if not np.isfinite([need.weight for need in needs]).all():
+            raise ValueError("the weight of a class is not a number")
+        if pool.statistics is not None:
+            pool.statistics.check_numbers()
         allowed = np.flatnonzero(~pool.excluded)
         luck = np.argsort(draws(seed, "order", pool.keys[allowed]), kind="stable")
-        return cls(pool, tuple(needs), seed, knowledge, parameters, allowed[luck])
+        return cls(
+            pool,
+            tuple(needs),
+            seed,
+            knowledge or Knowledge(),
+            parameters or Parameters(),
+            allowed[luck],
+        )
 
     def once(self, name: str, make: Callable[[], F8]) -> F8:
         """Return (T,) numbers of this name, made when first asked for."""

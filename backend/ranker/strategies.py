@@ -81,27 +81,34 @@ def rank(
     knowledge: Knowledge | None = None,
     parameters: Parameters | None = None,
 ) -> list[Ranked]:
-    """Put the best `query_size` + `reserve` tiles of a pool in order.
+    """Put the best `query_size` + `reserve` tiles of a pool in order, as `order` does.
+
+    The result depends on the seed and on the tiles, not on their order in the pool.
+    """
+    scene = Scene.of(pool, seed, needs, knowledge, parameters)
+    return order(strategy, scene, query_size, reserve)
+
+
+def order(strategy: str, scene: Scene, query_size: int, reserve: int) -> list[Ranked]:
+    """Put the best `query_size` + `reserve` tiles of a scene in order.
 
     Ranks 1..query_size are a batch in the strategy's proportions, the next as many are
-    another one, and so on. The result depends on the seed and on the tiles, not on
-    their order in the pool. Fewer tiles come back if the pool has fewer. Raises
-    ValueError where a number is NaN or infinite.
+    another one, and so on. Fewer tiles come back if the pool has fewer.
     """
     if query_size < 1 or reserve < 0:
         raise ValueError(f"cannot rank {query_size=} {reserve=}")
-    scene = _scene(strategy, pool, seed, needs, knowledge, parameters)
+    rule = _rule(strategy)
     if not len(scene.order):
         return []
-    first = _criteria(strategy, scene, query_size, 0)
+    first = _criteria(rule, scene, query_size, 0)
     spread = any(criterion.diversity for criterion in first)
     fallback = by_chance(scene, 0)
     candidates = _candidates(scene, [*first, fallback], query_size + reserve)
-    batch = Batch(pool, candidates, scene.space if spread else None)
+    batch = Batch(scene.pool, candidates, scene.space if spread else None)
     ranked: list[Ranked] = []
     total = min(query_size + reserve, len(candidates))
     for number in range(-(-total // query_size)):
-        criteria = _criteria(strategy, scene, query_size, number) if number else first
+        criteria = _criteria(rule, scene, query_size, number) if number else first
         slots = turns(criteria)[: total - len(ranked)]
         for tile, chosen in batch.fill(slots, query_size, fallback):
             every = {c.name: float(c.score[tile]) for c in (*criteria, chosen)}
@@ -119,58 +126,36 @@ def rank(
     return ranked
 
 
-def scores(
-    strategy: str,
-    pool: Pool,
-    query_size: int,
-    seed: int,
-    needs: Sequence[ClassNeed] = (),
-    knowledge: Knowledge | None = None,
-    parameters: Parameters | None = None,
-) -> dict[str, F8]:
-    """Return what each criterion of `rank`'s first batch gives the tiles it may choose.
+def scores(strategy: str, scene: Scene, query_size: int) -> dict[str, F8]:
+    """Return what each criterion of the first batch gives the tiles it may choose.
 
     By the criterion's name; the tiles are in an order of chance.
     """
-    scene = _scene(strategy, pool, seed, needs, knowledge, parameters)
     found = {
         criterion.name: criterion.score[scene.order]
-        for criterion in _criteria(strategy, scene, query_size, 0)
+        for criterion in _criteria(_rule(strategy), scene, query_size, 0)
     }
     return {name: values[np.isfinite(values)] for name, values in found.items()}
 
 
-def _scene(
-    strategy: str,
-    pool: Pool,
-    seed: int,
-    needs: Sequence[ClassNeed],
-    knowledge: Knowledge | None,
-    parameters: Parameters | None,
-) -> Scene:
+def _rule(strategy: str) -> Strategy:
     if strategy not in STRATEGIES:
         raise Invalid(
             f"There is no strategy {strategy!r}; choose one of "
             f"{', '.join(STRATEGIES)}.",
             field="strategy",
         )
-    if not np.isfinite([need.weight for need in needs]).all():
-        raise ValueError("the weight of a class is not a number")
-    if pool.statistics is not None:
-        pool.statistics.check_numbers()
-    known, dials = knowledge or Knowledge(), parameters or Parameters()
-    return Scene.of(pool, seed, needs, known, dials)
+    return STRATEGIES[strategy]
 
 
 def _criteria(
-    strategy: str, scene: Scene, size: int, number: int
+    rule: Strategy, scene: Scene, size: int, number: int
 ) -> Sequence[Criterion]:
     """Return a batch's criteria, its control tiles among them.
 
     A batch of 4 or more has at least one control tile, and every second control tile,
     counted over all batches and queries, is for the validation set.
     """
-    rule = STRATEGIES[strategy]
     asked = scene.parameters.controls
     share = rule.controls if asked is None else asked
     seats = largest_remainder((1 - share, share), size)[1] if share else 0

@@ -18,13 +18,13 @@ from backend.ranker import (
     Lesson,
     Parameters,
     Pool,
+    Scene,
     TileStatistics,
     class_needs,
     fit_correction,
     fit_cost,
     fit_platt,
     keys_of,
-    rank,
 )
 from backend.ranker.asked import asked
 from backend.ranker.cost import PARTS as COST_PARTS
@@ -63,11 +63,9 @@ def run(
     }
     needs = class_needs(work.schema, measured)
     report(Progress("Ranking"))
-    size, seed = work.query_size, work.seed
-    ranked = rank(
-        work.strategy, pool, size, work.reserve, seed, needs, known, parameters
-    )
-    scores = ranker.scores(work.strategy, pool, size, seed, needs, known, parameters)
+    scene = Scene.of(pool, work.seed, needs, known, parameters)
+    ranked = ranker.order(work.strategy, scene, work.query_size, work.reserve)
+    scores = ranker.scores(work.strategy, scene, work.query_size)
     folder = desk.scratch / "scores"
     folder.mkdir()
     statistics.save(folder / "tiles.npz")
@@ -75,7 +73,7 @@ def run(
         np.save(folder / f"{name}.npy", getattr(pool, name))
     ids = [tile for image in work.images for tile in image.tiles]
     head = np.array([item.tile for item in ranked], np.intp)
-    said = asked(pool, head, seed, needs, known, parameters)
+    said = asked(scene, head)
     lessons.save(folder / ASKED, [ids[tile] for tile in head], said)
     spread = ranker.histograms(scores, ranked)
     _write(folder / HISTOGRAMS, [asdict(part) for part in spread])
