@@ -1,6 +1,7 @@
 """The forest learns two textures, sweeps honestly, and says what it cannot learn."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -154,13 +155,33 @@ def test_validation_tiles_are_what_is_measured(
     wrong = np.where(truth[BOX.slices] == 3, 0, 3).astype(np.uint8)
     np.save(tmp_path / "wrong.npy", wrong)
     tile = TrainingTile("other", "image", BOX, tmp_path / "wrong.npy")
-    data = TrainingData(
-        data.schema, data.images, data.tiles, (tile,), data.working_nm, data.seed
-    )
+    data = replace(data, validation=(tile,))
     model = forest.train(data, tmp_path / "model", None, Budget(steps=1), Listener())
     dice = model.metrics["validation_dice/grain"]
     assert isinstance(dice, float)
     assert dice < 0.1
+
+
+def test_many_validation_tiles_are_looked_at_in_part(
+    tmp_path: Path, forest: ForestSegmenter
+) -> None:
+    pixels, truth = scene(1)
+    data = training(tmp_path, truth, pixels)
+    wrong = np.where(truth[BOX.slices] == 3, 0, 3).astype(np.uint8)
+    np.save(tmp_path / "wrong.npy", wrong)
+    files = [tmp_path / "target.npy", tmp_path / "wrong.npy"] * 16
+    tiles = tuple(
+        TrainingTile(str(number), "image", BOX, file)
+        for number, file in enumerate(files)
+    )
+    data = replace(data, validation=tiles)
+    report = Listener()
+    model = forest.train(data, tmp_path / "model", None, Budget(steps=1), report)
+    messages = [progress.message for progress in report.heard]
+    assert sum(message.startswith("Checked") for message in messages) == 16
+    dice = model.metrics["validation_dice/grain"]
+    assert isinstance(dice, float)
+    assert dice > 0.9, "every second tile, and those are the right ones"
 
 
 def test_a_seed_decides_everything(tmp_path: Path, forest: ForestSegmenter) -> None:

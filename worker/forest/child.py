@@ -24,6 +24,8 @@ from worker.crops import CropFiles, unpack_crops, unpack_offsets
 from worker.forest import ensemble, features, partial
 from worker.segmenter import ImageData, Progress, SegmenterError, TrainingTile
 
+_CHECKED = 16
+"""A training looks at so many tiles in the end; the evaluation looks at all of them."""
 _BAND_VALUES = 1 << 26
 """How many float32 of features and probabilities a band of rows may hold."""
 
@@ -52,7 +54,8 @@ def train(request: dict[str, Any], emit: Emit) -> dict[str, Any]:
     generators = [np.random.default_rng(seed) for seed in seeds]
     open_ = [place for place, lesson in enumerate(lessons) if lesson.is_open]
     rounds = 2 if open_ else 1
-    steps = len(open_) + len(validation or tiles)
+    checked = _spread(validation or tiles)
+    steps = len(open_) + len(checked)
     steps += rounds * (len(tiles) + ensemble.MEMBERS)
     course = _Course(emit, steps)
 
@@ -73,7 +76,7 @@ def train(request: dict[str, Any], emit: Emit) -> dict[str, Any]:
         members = _grown(tiles, targets, generators, seen, course)
 
     counts = []
-    for position, tile in enumerate(validation or tiles):
+    for position, tile in enumerate(checked):
         mean = ensemble.believe(members, values, seen(tile), breathe).mean
         complete = set(values) - tile.zero_may_be(values)
         found = confusion(_target(tile), _decide(mean, values), values, complete)
@@ -221,6 +224,12 @@ def _grown(
         members.append(ensemble.grow(rows[number], sample, int(rng.integers(2**31))))
         course.tell(f"Grew forest {number + 1}")
     return members
+
+
+def _spread(tiles: Sequence[TrainingTile]) -> list[TrainingTile]:
+    """Return at most _CHECKED of the tiles, evenly spread over them."""
+    count = min(len(tiles), _CHECKED)
+    return [tiles[place * len(tiles) // count] for place in range(count)]
 
 
 def _refuse_hopeless(
