@@ -3,7 +3,8 @@
     python -m bench.trials --variant hold --seeds 0 1
 
 For each seed 24 tiles, trained in full for a fixed number of steps, and the Dice on the
-test sections. A variant changes one thing about `hold`, which is what the worker does.
+test sections. A variant changes one thing about `hold`, which is what the worker does:
+`weighted` gives rare classes more weight in the cross entropy.
 Each trial is a line of `docs/results/training-trials.json` and replaces the line of the
 same variant, seed and steps.
 """
@@ -13,17 +14,22 @@ import json
 import math
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
+
+import numpy as np
+import torch
 
 from bench.peers import RESULTS, facts
 from bench.places import ROOT, data
 from bench.results import write
 from bench.subjects import Quiet
 from bench.vnc import Cord
+from worker.nnunet.losses import SetLoss
 from worker.nnunet.schedule import FULL, HOLD, Schedule
 from worker.nnunet.segmenter import NNUNetSegmenter
 from worker.segmenter import Budget, TrainingData
@@ -70,12 +76,43 @@ SCHEDULES: Mapping[str, Schedule] = {
 EMPHASES: Mapping[str, Mapping[int, float]] = {
     "mitochondria": {MITOCHONDRIA: 0.75, MEMBRANE: 0.25},
 }
+WEIGHTED = "weighted"
+
+
+class WeightedLoss(SetLoss):
+    """The worker's loss, with weights of classes in its cross entropy.
+
+    A class of a share f of the labelled pixels weighs f^-½, and the mean pixel 1.
+    """
+
+    weights: torch.Tensor
+
+    def __init__(self, *args: Any, shares: Sequence[float], **known: Any) -> None:
+        super().__init__(*args, **known)
+        share = torch.tensor(shares)
+        weights = share.clamp(min=1e-6).rsqrt()
+        self.register_buffer("weights", weights / (weights * share).sum())
+
+    def surprise(self, log_p: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+        """See SetLoss."""
+        single = self.single[codes]
+        weight = torch.where(single >= 0, self.weights[single.clamp(min=0)], 1.0)
+        return super().surprise(log_p, codes) * weight
+
+
+def shares(tiles: TrainingData) -> list[float]:
+    """Return the share of each class, background first, in the annotated pixels."""
+    classes = (0, *tiles.schema.values)
+    rasters = [np.load(tile.target) for tile in tiles.tiles]
+    counts = [sum(int((raster == c).sum()) for raster in rasters) for c in classes]
+    return [count / sum(counts) for count in counts]
 
 
 def main() -> int:
     """Run what is asked for; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--variant", choices=[*SCHEDULES, *EMPHASES], default="hold")
+    variants = [*SCHEDULES, *EMPHASES, WEIGHTED]
+    parser.add_argument("--variant", choices=variants, default="hold")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--work", type=Path, default=ROOT / "data/trials")
@@ -88,7 +125,7 @@ def main() -> int:
         cord = Cord(source, work)
         emphasis = EMPHASES.get(asked.variant, {})
         tiles = replace(cord.data(cord.draw(seed, TILES), seed), emphasis=emphasis)
-        done = train(tiles, work, SCHEDULES.get(asked.variant, FULL), asked.steps)
+        done = train(tiles, work, asked.variant, asked.steps)
         segmenter = NNUNetSegmenter("cpu", work / "scratch")
         try:
             dice = cord.test(segmenter, work / "model", Quiet())
@@ -107,16 +144,20 @@ def main() -> int:
     return 0
 
 
-def train(
-    tiles: TrainingData, work: Path, schedule: Schedule, steps: int
-) -> dict[str, Any]:
-    """Train in this process, where the schedule can be another one."""
+def train(tiles: TrainingData, work: Path, variant: str, steps: int) -> dict[str, Any]:
+    """Train in this process, where schedule and loss can be others."""
     os.environ.update(nnUNet_n_proc_DA="0")
     for name in ("raw", "preprocessed", "results"):
         os.environ[f"nnUNet_{name}"] = str(work / "nnunet" / name)
-    from worker.nnunet import training
+    from worker.nnunet import trainer, training
 
-    with mock.patch.object(training, "FULL", schedule):
+    weighted = partial(WeightedLoss, shares=shares(tiles))
+    loss = weighted if variant == WEIGHTED else SetLoss
+    schedule = SCHEDULES.get(variant, FULL)
+    with (
+        mock.patch.object(training, "FULL", schedule),
+        mock.patch.object(trainer, "SetLoss", loss),
+    ):
         done = training.train(
             tiles,
             work / "model",

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from api_fixtures import settings as settings
 from live_fixtures import Live
 from loop_fixtures import ER, MITO, scene
@@ -19,8 +20,10 @@ from bench import round as second_round
 from bench.places import FOLDER
 from bench.stock import Stock, write_raw
 from bench.subjects import SCHEMA
+from bench.trials import WeightedLoss
 from bench.vnc import Cord
 from worker.forest.segmenter import ForestSegmenter
+from worker.nnunet.losses import SetLoss
 from worker.segmenter import Budget
 
 SIDE = 256
@@ -222,6 +225,22 @@ def test_stock_learns_the_tiles_and_nothing_else(cord: Cord, tmp_path: Path) -> 
         assert (written[~inside] == 3).all()
         for value, label in enumerate((0, *SCHEMA.values, 255)):
             assert ((written == value) & inside == (truth == label) & inside).all()
+
+
+def test_rare_classes_weigh_more_and_the_mean_pixel_as_before() -> None:
+    sets = ((0,), (1,), (2,), (0, 2), (0, 1, 2))
+    shares = (0.64, 0.32, 0.04)
+    weighted = WeightedLoss(sets, batch_dice=True, shares=shares)
+    plain = SetLoss(sets, batch_dice=True)
+    log_p = torch.randn(1, 3, 2, 2).log_softmax(1)
+    codes = torch.tensor([[[0, 1], [2, 3]]])
+    ratio = weighted.surprise(log_p, codes) / plain.surprise(log_p, codes)
+    usual, rare, rarest, open_ = ratio.flatten().tolist()
+    assert rare / usual == pytest.approx(2**0.5, rel=1e-5)
+    assert rarest / usual == pytest.approx(4, rel=1e-5)
+    assert open_ == pytest.approx(1), "no class is known there"
+    mean = np.dot(shares, [usual, rare, rarest])
+    assert mean == pytest.approx(1, rel=1e-5)
 
 
 def test_the_second_round_is_measured_to_the_new_order(
