@@ -185,6 +185,33 @@ def test_the_queue_says_why_these_tiles(
     expect(why.get_by_role("row")).to_have_count(21)
 
 
+def test_managers_choose_the_strategy_and_its_numbers(
+    live: Live, browse: Browsing
+) -> None:
+    slug = painting_project(live, "Choosing")
+    page = browse(bypass_csp=True)
+    page.goto(f"/projects/{slug}/queue")
+    part = page.get_by_role("region", name="How tiles are chosen")
+    strategy = part.get_by_role("combobox")
+    strategy.select_option("er-gap")
+    part.get_by_text("Parameters").click()
+    part.get_by_label("controls").fill("0.7")
+    part.get_by_role("button", name="Save").click()
+    assert live.service.projects.get(slug).strategy_parameters == {}, "0.5 at the most"
+    part.get_by_label("controls").fill("0.25")
+    part.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("it holds from the next order on")).to_be_visible()
+    project = live.service.projects.get(slug)
+    assert project.strategy == "er-gap"
+    assert project.strategy_parameters == {"controls": 0.25}
+    assert violations(page) == []
+
+    page.reload()
+    expect(strategy).to_have_value("er-gap")
+    part.get_by_text("Parameters").click()
+    expect(part.get_by_label("controls")).to_have_value("0.25")
+
+
 def test_the_pictures_of_a_version(live: Live, browse: Browsing, learnt: str) -> None:
     page = browse()
     page.goto(f"/projects/{learnt}/models")

@@ -1,10 +1,10 @@
 /** The annotator's room: one tile with its tools, panels and dialogs, and the way to the next. */
 import { effect } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
-import { lazily } from "../shell/lazily";
 import { setQuery } from "../shell/router";
 import type { Me } from "../shell/session";
 import { Stage } from "./canvas/Stage";
+import { Feedback } from "./feedback/Feedback";
 import { ConflictDialog } from "./flow/ConflictDialog";
 import { type Desk, sitDown, type Work } from "./flow/desk";
 import { FlagDialog } from "./flow/FlagDialog";
@@ -22,10 +22,6 @@ import { Toolbar } from "./panels/Toolbar";
 import { Tour } from "./panels/Tour";
 import "./annotator.css";
 
-const Feedback = lazily(
-  async () => (await import("./feedback/Feedback")).Feedback,
-  () => null,
-);
 const VIEW_MS = 500;
 
 /** Painting a project's tiles; with `kind` "review" mending the one under review until `done`. */

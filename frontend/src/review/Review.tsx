@@ -1,17 +1,15 @@
 /** Reviewing: one tile after the other, each accepted, mended or sent back. */
 import { useEffect, useState } from "preact/hooks";
+import { Annotator } from "../annotator/Annotator";
 import { claim, keepLeases } from "../annotator/flow/lease";
 import { fetchProject, type Task } from "../api/client";
 import { watch } from "../shell/events";
 import { useLoaded } from "../shell/load";
-import { lazily } from "../shell/lazily";
 import { query, setQuery } from "../shell/router";
 import type { Me } from "../shell/session";
 import { complain } from "../shell/toasts";
 import { Judge } from "./Judge";
 import "./review.css";
-
-const Annotator = lazily(async () => (await import("../annotator/Annotator")).Annotator);
 
 /** The room of a project's reviewers. */
 export function Review({ slug, me }: { slug: string; me: Me }) {

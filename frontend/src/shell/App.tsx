@@ -1,6 +1,8 @@
 /** The frame: who is signed in, where they are, and the room that belongs there. */
 import { useEffect } from "preact/hooks";
 import { Annotator } from "../annotator/Annotator";
+import { Practice } from "../practice/Practice";
+import { Review } from "../review/Review";
 import { Boundary } from "./Boundary";
 import { Bar } from "./Bar";
 import { Door } from "./Door";
@@ -8,13 +10,12 @@ import { lazily } from "./lazily";
 import { Projects } from "./Projects";
 import { followLinks, path } from "./router";
 import { me, recognise } from "./session";
+import { Settings } from "./Settings";
 import { Confirmation } from "../widgets/confirm";
 import { complain, Toasts } from "./toasts";
 
-const Practice = lazily(async () => (await import("../practice/Practice")).Practice);
+// half of the page, which people who paint never open
 const Dashboard = lazily(async () => (await import("../dashboard/Dashboard")).Dashboard);
-const Review = lazily(async () => (await import("../review/Review")).Review);
-const Settings = lazily(async () => (await import("./Settings")).Settings);
 
 /** The whole page. */
 export function App() {

@@ -1,12 +1,9 @@
 /** Parts of the page that are fetched when they are first needed. */
-import type { ComponentChildren, ComponentType } from "preact";
+import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 
-/** A component in place of one that has yet to come; `waiting` is shown until then. */
-export function lazily<P extends object>(
-  fetching: () => Promise<ComponentType<P>>,
-  waiting: () => ComponentChildren = () => <p class="quiet">Loading …</p>,
-): ComponentType<P> {
+/** A component in place of one that has yet to come. */
+export function lazily<P extends object>(fetching: () => Promise<ComponentType<P>>): ComponentType<P> {
   let known: ComponentType<P> | null = null;
   return function Lazily(props: P) {
     const [, come] = useState(false);
@@ -23,6 +20,6 @@ export function lazily<P extends object>(
     }, []);
     if (failed) throw failed.error;
     const Known = known;
-    return Known ? <Known {...props} /> : <>{waiting()}</>;
+    return Known ? <Known {...props} /> : <p class="quiet">Loading …</p>;
   };
 }

@@ -8,6 +8,7 @@ import { Chart } from "../../widgets/Chart";
 import { Choice } from "../../widgets/Choice";
 import type { TabProps } from "../Dashboard";
 import { Advice } from "./Advice";
+import { Found } from "./Found";
 import { aligned, type Axis, type Figure, options } from "./curve";
 import { Now } from "./Now";
 
@@ -91,6 +92,7 @@ export function OverviewTab({ project, change }: TabProps) {
           </>
         )}
         {metrics.value.value && <Advice labels={project.labels} advice={metrics.value.value.advice} />}
+        {rounds && <Found labels={project.labels} rounds={rounds} />}
       </section>
     </>
   );

@@ -2,13 +2,15 @@
 import { api, body, type Schemas } from "../../api/client";
 import { useChanges } from "../../shell/events";
 import { useLoaded } from "../../shell/load";
+import { covers } from "../../shell/session";
 import type { TabProps } from "../Dashboard";
+import { Choosing } from "./Choosing";
 import { Histogram } from "./Histogram";
 import { NextTraining } from "./NextTraining";
 import { WhyThese } from "./WhyThese";
 
 /** The queue of a project. */
-export function QueueTab({ project, change }: TabProps) {
+export function QueueTab({ project, me, change }: TabProps) {
   const queue = useLoaded(
     () => body(api.GET("/api/v1/projects/{project}/queue", { params: { path: { project: project.slug } } })),
     [project.slug],
@@ -62,6 +64,7 @@ export function QueueTab({ project, change }: TabProps) {
         </section>
       )}
       {found.query_id && <WhyThese key={found.query_id} query={found.query_id} />}
+      {covers(me, project.slug, "manager") && <Choosing project={project} />}
     </>
   );
 }
