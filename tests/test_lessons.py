@@ -12,6 +12,7 @@ from backend.domain.masks import pack
 from backend.ranker import (
     Correction,
     Knowledge,
+    Parameters,
     Platt,
     Pool,
     Scene,
@@ -172,7 +173,8 @@ def test_lessons_rest_on_what_the_learning_strategy_corrects() -> None:
     )
     calibration = {ER: Platt(0.8, 0.3)}
     known = Knowledge(calibration=calibration, corrections={ER: correction})
-    head = rank("er-gap-learned", pool, 8, 8, 3, needs, known)
+    by_score = Parameters(noise=0)
+    head = rank("er-gap-learned", pool, 8, 8, 3, needs, known, by_score)
     tiles = np.array([item.tile for item in head], np.intp)
     said = asked_of(Scene.of(pool, 3, needs, known), tiles)
     assert said.values.tolist() == [MITO, ER]

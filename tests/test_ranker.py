@@ -32,7 +32,7 @@ from backend.ranker.statistics import LOGIT_EDGES
 
 MODEL_BASED = sorted(set(STRATEGIES) - {"random", "start"})
 NEEDS = class_needs(LIVER, {})
-HUNT = Parameters(missed=1, information=0, class_entropy=0, balance=0)
+HUNT = Parameters(missed=1, information=0, class_entropy=0, balance=0, noise=0)
 """Expected missed pixels and nothing else."""
 seeds = st.integers(0, 2**31)
 every_strategy = pytest.mark.parametrize("strategy", sorted(STRATEGIES))
@@ -614,6 +614,24 @@ def test_diversity_leaves_twins_aside():
     assert chosen[1] in {1, 50} - {chosen[0]}
 
 
+@pytest.mark.parametrize(("noise", "factor"), [(1.0, 3.0), (0.5, 9.0)])
+def test_chance_follows_the_scores(noise, factor):
+    pool = make_pool(10, [8, 8])
+    pool.statistics.p_missed[:, 3] = 0
+    pool.statistics.p_missed[[20, 60], 3] = pool.statistics.valid[[20, 60]] * [0.1, 0.3]
+    noisy = dataclasses.replace(HUNT, noise=noise, controls=0, undecided=0)
+    needs = class_needs(LIVER, {})
+    only_er = [dataclasses.replace(n, weight=float(n.value == 4)) for n in needs]
+    firsts = Counter(
+        rank("er-gap", pool, 1, 0, seed, only_er, None, noisy)[0].tile
+        for seed in range(400)
+    )
+    assert set(firsts) == {20, 60}
+    # four standard deviations of a binomial share, and a little for the floor of scores
+    share = factor / (1 + factor)
+    assert firsts[60] / 400 == pytest.approx(share, abs=0.09)
+
+
 def test_noise_fades_as_the_budget_is_spent():
     pool = make_pool(10, [8] * 6)
     plain = {r.tile for r in rank("er-gap", pool, 10, 0, 0, NEEDS, None, HUNT)}
@@ -622,7 +640,7 @@ def test_noise_fades_as_the_budget_is_spent():
         picks = (
             {r.tile for r in rank("er-gap", pool, 10, 0, 0, NEEDS, known, noisy)}
             for known in [Knowledge(spent=spent)]
-            for noisy in [dataclasses.replace(HUNT, noise=0.25)]
+            for noisy in [dataclasses.replace(HUNT, noise=1.0)]
         )
         return sum(len(plain & chosen) for chosen in picks)
 
@@ -658,7 +676,8 @@ def test_who_invents_more_than_he_misses_is_asked_where_he_is_undecided():
 
     def first(recall: float, dice: float) -> tuple[int, str]:
         needs = class_needs(LIVER, {4: Measured(recall, dice, 12)})
-        best = rank("er-gap", pool, 1, 0, 0, needs)[0]
+        by_score = Parameters(noise=0)
+        best = rank("er-gap", pool, 1, 0, 0, needs, None, by_score)[0]
         assert best.component == "missed:ER"
         return best.tile, best.reason
 
@@ -729,7 +748,7 @@ def test_k_center_goes_where_nobody_has_been():
     [
         ({"luck": 1.0}, "luck", "no parameter 'luck'; choose among missed"),
         ({"cost": 3.0}, "cost", "between 0 and 2, not 3"),
-        ({"noise": math.nan}, "noise", "between 0 and 25"),
+        ({"noise": math.nan}, "noise", "between 0 and 4"),
         ({"undecided": 0.8, "controls": 0.4}, "undecided", "lower one"),
     ],
 )

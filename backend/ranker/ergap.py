@@ -13,11 +13,8 @@ F8 = NDArray[np.float64]
 
 CONTROLS = 0.15
 """Share of random control tiles, unless the owner wants another."""
-SHARPEST = 100.0
-"""Sharpness of noise at the end of the budget."""
-FEW, MANY, SHARP = 10, 40, 4.0
-"""At the start it is SHARP for queries of few tiles and 1 for many: of few tiles none
-may be wasted, of many too many would be alike."""
+CALM = 0.01
+"""What is left of the noise at the end of the budget."""
 _LEAST = 1e-4  # so that one factor of nothing does not silence the others
 
 
@@ -69,17 +66,13 @@ def _criteria(scene: Scene, seats: int, *, learned: bool) -> list[Criterion]:
     shares = (max(0.0, 1 - controls - dials.undecided), dials.undecided)
     most, undecided = largest_remainder(shares, seats) if sum(shares) else (seats, 0)
     quotas = largest_remainder([need.weight for need in needs], most)
-    start = dials.noise * _sharpness(seats)
     criteria = [
-        _of_class(scene, column, quota, start, learned)
-        for column, quota in enumerate(quotas)
+        _of_class(scene, column, quota, learned) for column, quota in enumerate(quotas)
     ]
     return [*criteria, by_entropy(scene, undecided)]
 
 
-def _of_class(
-    scene: Scene, column: int, quota: int, sharpness: float, learned: bool
-) -> Criterion:
+def _of_class(scene: Scene, column: int, quota: int, learned: bool) -> Criterion:
     need, missed = scene.known_needs[column], scene.missed(column)
     name = f"missed:{need.name}"
 
@@ -87,17 +80,16 @@ def _of_class(
         doubted = hunted(scene, column) < 0.5
         return reasons.missed(need, missed[tile], doubted, scene.novelty(tile))
 
-    score = scene.once(name, lambda: _score(scene, column, sharpness, learned, name))
+    score = scene.once(name, lambda: _score(scene, column, learned, name))
     return Criterion(name, quota, score, reason, scene.parameters.diversity)
 
 
-def _score(
-    scene: Scene, column: int, sharpness: float, learned: bool, purpose: str
-) -> F8:
+def _score(scene: Scene, column: int, learned: bool, purpose: str) -> F8:
     """Return (T,) formula / minutes^cost, −inf where nothing is expected to be missed.
 
-    With noise it is drawn by chance, the more sharply the more of the budget is spent
-    (arXiv 2601.13677).
+    With noise the best do not come first but are drawn: score·e^(noise·Gumbel) is in
+    the order of draws without replacement in proportion to score^(1/noise) (arXiv
+    2106.12059); the noise falls to CALM as the budget is spent (arXiv 2601.13677).
     """
     statistics, dials = scene.statistics, scene.parameters
     score = formula(scene, column)
@@ -108,16 +100,11 @@ def _score(
         minutes = scene.once("minutes", lambda: _minutes(scene))
         score = score / minutes**dials.cost
     if dials.noise:
-        sharpness *= (SHARPEST / sharpness) ** scene.knowledge.spent
-        luck = gumbel(scene.draws(purpose)) / sharpness
+        spent = scene.knowledge.spent
+        noise = dials.noise ** (1 - spent) * CALM**spent
+        luck = gumbel(scene.draws(purpose)) * noise
         score = score * np.exp(np.clip(luck, -300, 300))
     return np.where((scene.missed(column) > 0) & (score > 0), score, -np.inf)
-
-
-def _sharpness(seats: int) -> float:
-    """Return where noise starts, from SHARP for few tiles down to 1 for many."""
-    few = np.log(MANY / max(FEW, min(MANY, seats))) / np.log(MANY / FEW)
-    return float(SHARP**few)
 
 
 def _minutes(scene: Scene) -> F8:

@@ -43,18 +43,18 @@ class Parameters:
         0.0, 0, 4, "exponent of the distance to the tiles annotated or chosen"
     )
     noise: float = _dial(
-        0.0,
+        1.0,
         0,
-        25,
-        "sharpness of a chance draw at the start of the budget, 0: no draw; 1 is 4 for "
-        "up to 10 tiles of a query and 1 from 40 on",
+        4,
+        "how much chance has a say at the start of the budget: 0 takes the best "
+        "tiles, 1 draws tiles in proportion to their scores",
     )
     undecided: float = _dial(0.15, 0, 1, "share of a batch chosen by entropy alone")
     controls: float | None = _dial(
         None, 0, 0.5, "share of random control tiles; 0.15 with er-gap, else 0"
     )
     budget: float = _dial(
-        160, 1, 1e6, "annotated tiles after which a chance draw is at its sharpest"
+        160, 1, 1e6, "annotated tiles after which chance has no say any more"
     )
 
     @classmethod
