@@ -136,7 +136,11 @@ def test_two_rounds_and_the_way_back(
     done = admin.post(f"tasks/{held[1]}/annotations", content=bytes(64 * 64))
     assert done.status_code == 201, done.text
 
-    annotate(database, pool[1], [0, 15])
+    held_tiles = {tile for _, tile in head[:2]}
+    left = [n for n, tile in enumerate(pool[1].tiles) if tile not in held_tiles]
+    fresh = [left[0], left[-1]]
+    annotate(database, pool[1], fresh)
+    annotated = {pool[1].tiles[position] for position in fresh}
     train(database, project)
     assert work_off(database, store, tmp_path / "second") == ROUND
     new = live_query(database)
@@ -148,10 +152,9 @@ def test_two_rounds_and_the_way_back(
             TaskState.SUBMITTED,
             *[TaskState.WITHDRAWN] * 8,
         ]
-        held_tiles = {tile for _, tile in head[:2]}
         again = {task.tile_id for task in by_query(session, new)}
         assert len(again) == 10
-        assert not again & (held_tiles | {pool[1].tiles[0], pool[1].tiles[15]})
+        assert not again & (held_tiles | annotated)
 
     with database.unit_of_work() as session:
         row = session.get_one(Project, project_id(database, project))
@@ -170,7 +173,7 @@ def test_two_rounds_and_the_way_back(
             .where(Task.state == TaskState.OPEN, Task.query_id == old.id)
             .order_by(Task.rank)
         ).all()
-        taken = held_tiles | {pool[1].tiles[0], pool[1].tiles[15]}
+        taken = held_tiles | annotated
         assert open_ == [row for row in head if row.tile_id not in taken]
         states = Counter(session.scalars(select(Task.state)))
         assert states[TaskState.CLAIMED] == 1

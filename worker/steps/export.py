@@ -122,7 +122,7 @@ def _describe(folder: Path, work: ExportWork, cases: dict[str, StoredImage]) -> 
             "tiles": {
                 case: [
                     {**asdict(tile.box), "complete_for": sorted(tile.complete_for)}
-                    for tile in work.tiles
+                    for tile in sorted(work.tiles, key=lambda tile: tile.box)
                     if tile.image_id == image.id
                 ]
                 for case, image in cases.items()
