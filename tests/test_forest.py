@@ -77,6 +77,13 @@ def training(
     )
 
 
+def painted_wrong(folder: Path, truth: NDArray[np.uint8]) -> Path:
+    """Write the tile's mask with grain and background the other way round."""
+    wrong = np.where(truth[BOX.slices] == 3, 0, 3).astype(np.uint8)
+    np.save(folder / "wrong.npy", wrong)
+    return folder / "wrong.npy"
+
+
 @pytest.fixture
 def forest(tmp_path: Path) -> Iterator[ForestSegmenter]:
     segmenter = ForestSegmenter(tmp_path / "scratch")
@@ -152,9 +159,8 @@ def test_validation_tiles_are_what_is_measured(
 ) -> None:
     pixels, truth = scene(1)
     data = training(tmp_path, truth, pixels)
-    wrong = np.where(truth[BOX.slices] == 3, 0, 3).astype(np.uint8)
-    np.save(tmp_path / "wrong.npy", wrong)
-    tile = TrainingTile("other", "image", BOX, tmp_path / "wrong.npy")
+    wrong = painted_wrong(tmp_path, truth)
+    tile = TrainingTile("other", "image", BOX, wrong)
     data = replace(data, validation=(tile,))
     model = forest.train(data, tmp_path / "model", None, Budget(steps=1), Listener())
     dice = model.metrics["validation_dice/grain"]
@@ -167,9 +173,8 @@ def test_many_validation_tiles_are_looked_at_in_part(
 ) -> None:
     pixels, truth = scene(1)
     data = training(tmp_path, truth, pixels)
-    wrong = np.where(truth[BOX.slices] == 3, 0, 3).astype(np.uint8)
-    np.save(tmp_path / "wrong.npy", wrong)
-    files = [tmp_path / "target.npy", tmp_path / "wrong.npy"] * 16
+    wrong = painted_wrong(tmp_path, truth)
+    files = [tmp_path / "target.npy", wrong] * 16
     tiles = tuple(
         TrainingTile(str(number), "image", BOX, file)
         for number, file in enumerate(files)
