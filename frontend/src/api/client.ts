@@ -75,6 +75,16 @@ export function fetchProject(slug: string): Promise<Project> {
   return body(api.GET("/api/v1/projects/{project}", { params: { path: { project: slug } } }));
 }
 
+/** Changes a project as it is now, whatever the page knew of it. */
+export async function editProject(slug: string, changes: Schemas["ProjectEdit"]): Promise<void> {
+  const path = { project: slug };
+  const { response } = await api.GET("/api/v1/projects/{project}", { params: { path } });
+  await api.PATCH("/api/v1/projects/{project}", {
+    params: { path, header: { "if-match": response.headers.get("etag") ?? "" } },
+    body: changes,
+  });
+}
+
 /** Any request for bytes, with the same errors as `api`; `path` starts with /api. */
 export async function bytes(path: string, init: RequestInit = {}): Promise<Response> {
   let response: Response;

@@ -1,5 +1,5 @@
 /** How many tiles are painted twice, and how many of a person's tiles are gold. */
-import { api, type Project } from "../../api/client";
+import { editProject, type Project } from "../../api/client";
 import { complain, tell } from "../../shell/toasts";
 
 /** The two shares as per cent; for managers. */
@@ -9,15 +9,10 @@ export function Shares({ project }: { project: Project }) {
     const given = new FormData(event.currentTarget as HTMLFormElement);
     const share = (name: string) => Number(given.get(name)) / 100;
     try {
-      const path = { project: project.slug };
-      const { response } = await api.GET("/api/v1/projects/{project}", { params: { path } });
-      await api.PATCH("/api/v1/projects/{project}", {
-        params: { path, header: { "if-match": response.headers.get("etag") ?? "" } },
-        body: {
-          second_share: share("second"),
-          gold_share: share("gold"),
-          gold_feedback: given.get("feedback") === "on",
-        },
+      await editProject(project.slug, {
+        second_share: share("second"),
+        gold_share: share("gold"),
+        gold_feedback: given.get("feedback") === "on",
       });
       tell("Saved: it holds for tiles from now on.");
     } catch (problem) {

@@ -1,5 +1,5 @@
 /** By which rule tiles are chosen, and the numbers that rule is given. */
-import { api, body, type Project } from "../../api/client";
+import { api, body, editProject, type Project } from "../../api/client";
 import { useLoaded } from "../../shell/load";
 import { complain, tell } from "../../shell/toasts";
 
@@ -15,12 +15,7 @@ export function Choosing({ project }: { project: Project }) {
     const set = [...given].filter(([, number]) => number !== "");
     const strategy_parameters = Object.fromEntries(set.map(([name, number]) => [name, Number(number)]));
     try {
-      const path = { project: project.slug };
-      const { response } = await api.GET("/api/v1/projects/{project}", { params: { path } });
-      await api.PATCH("/api/v1/projects/{project}", {
-        params: { path, header: { "if-match": response.headers.get("etag") ?? "" } },
-        body: { strategy, strategy_parameters },
-      });
+      await editProject(project.slug, { strategy, strategy_parameters });
       tell("Saved: it holds from the next order on.");
     } catch (problem) {
       complain(problem);
