@@ -40,7 +40,8 @@ class Experiment:
     def run(self) -> Shelf:
         """Run what is not finished; returns the records.
 
-        Ceilings come first, then the baseline, since it says how long all others run.
+        Ceilings come first, then the baseline, since it says how long all others run,
+        then one strategy after another: what is finished can be compared at once.
         """
         shelf = Shelf(self.folder)
         _keep(self.plan, self.folder)
@@ -74,7 +75,7 @@ class Experiment:
         others = [s for s in plan.strategies if s is not baseline]
         ceilings = [self._made(full, seed) for seed in plan.seeds]
         firsts = [self._made(baseline, seed) for seed in plan.seeds]
-        rest = [self._made(s, seed) for seed in plan.seeds for s in others]
+        rest = [self._made(s, seed) for s in others for seed in plan.seeds]
         runs = [*firsts, *rest]
         self.board.expect(ceilings, 0)
         self.board.expect(runs, plan.rounds)
