@@ -2,6 +2,7 @@
 
 import datetime as dt
 import zipfile
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -19,11 +20,12 @@ from page_fixtures import (
     rounds,
     violations,
 )
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Response, expect
 
 from backend.client import Cisterna
 from backend.domain.states import JobKind, JobState, Lane
 from backend.models import Job
+from backend.schemas.project import ProjectEdit
 from backend.services.access import now
 
 TABS = (
@@ -210,6 +212,38 @@ def test_managers_choose_the_strategy_and_its_numbers(
     expect(strategy).to_have_value("er-gap")
     part.get_by_text("Parameters").click()
     expect(part.get_by_label("controls")).to_have_value("0.25")
+
+
+def test_a_form_overwrites_nothing_that_others_changed(
+    live: Live, browse: Browsing
+) -> None:
+    slug = painting_project(live, "Together")
+    page = browse()
+    page.route("**/events*", lambda route: route.abort())
+    page.goto(f"/projects/{slug}/queue")
+    part = page.get_by_role("region", name="How tiles are chosen")
+    part.get_by_text("Parameters").click()
+
+    def answers(method: str, answer: Response) -> bool:
+        path = f"/api/v1/projects/{slug}"
+        return answer.request.method == method and answer.url.endswith(path)
+
+    def save(controls: str) -> int:
+        part.get_by_label("controls").fill(controls)
+        with (
+            page.expect_response(partial(answers, "GET")),
+            page.expect_response(partial(answers, "PATCH")) as saved,
+        ):
+            part.get_by_role("button", name="Save").click()
+        return saved.value.status
+
+    assert [save("0.2"), save("0.25")] == [200, 200], "each is based on the last"
+    edit = ProjectEdit(strategy_parameters={"controls": 0.1})
+    live.service.projects.edit(live.service.projects.get(slug), edit)
+    assert save("0.3") == 412
+    expect(page.get_by_role("alert")).to_be_visible()
+    assert live.service.projects.get(slug).strategy_parameters == {"controls": 0.1}
+    assert save("0.3") == 200
 
 
 def test_the_pictures_of_a_version(live: Live, browse: Browsing, learnt: str) -> None:

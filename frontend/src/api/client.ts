@@ -75,14 +75,15 @@ export function fetchProject(slug: string): Promise<Project> {
   return body(api.GET("/api/v1/projects/{project}", { params: { path: { project: slug } } }));
 }
 
-/** Changes a project as it is now, whatever the page knew of it. */
-export async function editProject(slug: string, changes: Schemas["ProjectEdit"]): Promise<void> {
-  const path = { project: slug };
-  const { response } = await api.GET("/api/v1/projects/{project}", { params: { path } });
-  await api.PATCH("/api/v1/projects/{project}", {
-    params: { path, header: { "if-match": response.headers.get("etag") ?? "" } },
-    body: changes,
-  });
+/** Names the version a change is based on: what others have changed since is not overwritten. */
+export function basedOn({ version }: { readonly version: number }): { "if-match": string } {
+  return { "if-match": `"${version}"` };
+}
+
+/** Changes a project, unless somebody else has changed it since. */
+export function editProject(project: Project, changes: Schemas["ProjectEdit"]): Promise<unknown> {
+  const params = { path: { project: project.slug }, header: basedOn(project) };
+  return api.PATCH("/api/v1/projects/{project}", { params, body: changes });
 }
 
 /** Any request for bytes, with the same errors as `api`; `path` starts with /api. */

@@ -5,6 +5,7 @@ import { fetchProject, type Project } from "../api/client";
 import { type Change, useChanges, watch } from "../shell/events";
 import { useLoaded } from "../shell/load";
 import { covers, type Me } from "../shell/session";
+import { complain, tell } from "../shell/toasts";
 import { FailedTraining } from "./FailedTraining";
 import { ImagesTab } from "./images/ImagesTab";
 import { LabelsTab } from "./labels/LabelsTab";
@@ -35,7 +36,11 @@ export interface TabProps {
   readonly me: Me;
   /** The project's last change; null until there is one. */
   readonly change: Change | null;
+  readonly act: Act;
 }
+
+/** Change the project, show it as it is then, and say so. */
+export type Act = (work: () => Promise<unknown>, said: string) => Promise<void>;
 
 /** The dashboard of a project. */
 export function Dashboard({ slug, tab, me }: { slug: string; tab: string; me: Me }) {
@@ -46,6 +51,15 @@ export function Dashboard({ slug, tab, me }: { slug: string; tab: string; me: Me
     [slug],
   );
   useChanges(change.value, ["project"], loaded.again);
+  const act: Act = async (work, said) => {
+    try {
+      await work();
+      tell(said);
+    } catch (problem) {
+      complain(problem);
+    }
+    await loaded.again();
+  };
   const project = loaded.value.value;
   // who is in the project is the managers' to know, how well people do the reviewers'
   const needs = { people: "manager", quality: "reviewer" } as const;
@@ -69,7 +83,7 @@ export function Dashboard({ slug, tab, me }: { slug: string; tab: string; me: Me
               </a>
             ))}
           </nav>
-          <Tab project={project} me={me} change={change.value} />
+          <Tab project={project} me={me} change={change.value} act={act} />
           {!covers(me, slug, "manager") && (
             <p class="quiet">What you may not change here is up to the project&apos;s managers.</p>
           )}

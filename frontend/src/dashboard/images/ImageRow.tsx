@@ -1,6 +1,6 @@
 /** One image: its picture, what is known of it, and what may be changed. */
 import { useState } from "preact/hooks";
-import { api, type Image, type Schemas } from "../../api/client";
+import { api, basedOn, type Image, type Schemas } from "../../api/client";
 import { complain, tell } from "../../shell/toasts";
 import { confirm } from "../../widgets/confirm";
 import { EditImage } from "./EditImage";
@@ -9,7 +9,7 @@ import { bytesInWords, SOURCES, SPLITS, STATES } from "./words";
 /** Change what is said of an image as it was read. */
 export async function edit(image: Image, changes: Schemas["ImageEdit"]): Promise<void> {
   await api.PATCH("/api/v1/images/{image}", {
-    params: { path: { image: image.id }, header: { "if-match": `"${image.version}"` } },
+    params: { path: { image: image.id }, header: basedOn(image) },
     body: changes,
   });
 }

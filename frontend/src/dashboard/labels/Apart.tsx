@@ -1,17 +1,13 @@
 /** Labels that never touch each other in a cell. */
-import { api, type Project } from "../../api/client";
-import { type Act, revision } from "./LabelsTab";
+import { editProject, type Project } from "../../api/client";
+import type { Act } from "../Dashboard";
 
 /** The pairs; people are warned where they painted such labels side by side. */
 export function Apart({ project, manages, act }: { project: Project; manages: boolean; act: Act }) {
   const pairs = project.never_touch;
   const nameOf = (value: number) =>
     project.labels.find((label) => label.value === value)?.name ?? `value ${value}`;
-  const save = (next: number[][]) => {
-    const params = { path: { project: project.slug }, header: revision(project) };
-    const body = { never_touch: next };
-    return act(() => api.PATCH("/api/v1/projects/{project}", { params, body }), "Saved.");
-  };
+  const save = (next: number[][]) => act(() => editProject(project, { never_touch: next }), "Saved.");
   const add = (event: SubmitEvent) => {
     event.preventDefault();
     const given = new FormData(event.currentTarget as HTMLFormElement);

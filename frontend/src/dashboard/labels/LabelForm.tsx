@@ -1,6 +1,6 @@
 /** Changing a label. */
-import { api, type Label, type Project } from "../../api/client";
-import { type Act, revision } from "./LabelsTab";
+import { api, basedOn, type Label, type Project } from "../../api/client";
+import type { Act } from "../Dashboard";
 
 /** Everything of a label but its value, which never changes. */
 export function LabelForm({ project, label, act }: { project: Project; label: Label; act: Act }) {
@@ -17,7 +17,7 @@ export function LabelForm({ project, label, act }: { project: Project; label: La
       guideline: String(given.get("guideline")),
     };
     const path = { project: project.slug, value: label.value };
-    const params = { path, header: revision(project) };
+    const params = { path, header: basedOn(project) };
     void act(() => api.PATCH("/api/v1/projects/{project}/labels/{value}", { params, body }), "Saved.");
   };
   return (

@@ -1,7 +1,5 @@
 /** The labels of a project: what they are called, how they look, weigh and are to be painted. */
-import { api, fetchProject, type Project } from "../../api/client";
-import { useLoaded } from "../../shell/load";
-import { complain, tell } from "../../shell/toasts";
+import { api } from "../../api/client";
 import { covers } from "../../shell/session";
 import type { TabProps } from "../Dashboard";
 import { Apart } from "./Apart";
@@ -9,26 +7,9 @@ import { LabelForm } from "./LabelForm";
 import { Pictures } from "./Pictures";
 import "./labels.css";
 
-/** Edits of a project name the version they are based on. */
-export function revision(project: Project): { "if-match": string } {
-  return { "if-match": `"${project.version}"` };
-}
-
 /** One card for each label; managers change them. */
-export function LabelsTab({ project: given, me }: TabProps) {
-  const manages = covers(me, given.slug, "manager");
-  const loaded = useLoaded(() => fetchProject(given.slug), [given]);
-  const project = loaded.value.value;
-  if (!project) return <p class="quiet">Loading …</p>;
-  const act = async (work: () => Promise<unknown>, said: string) => {
-    try {
-      await work();
-      tell(said);
-    } catch (problem) {
-      complain(problem);
-    }
-    await loaded.again();
-  };
+export function LabelsTab({ project, me, act }: TabProps) {
+  const manages = covers(me, project.slug, "manager");
   const path = { project: project.slug };
   const add = (event: SubmitEvent) => {
     event.preventDefault();
@@ -67,6 +48,3 @@ export function LabelsTab({ project: given, me }: TabProps) {
     </>
   );
 }
-
-/** Do something, show the labels as they are then, and say so. */
-export type Act = (work: () => Promise<unknown>, said: string) => Promise<void>;

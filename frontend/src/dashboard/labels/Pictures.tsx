@@ -2,7 +2,7 @@
 import { Examples } from "../../annotator/panels/Examples";
 import { api, bytes, type Label, type Project } from "../../api/client";
 import { confirm } from "../../widgets/confirm";
-import type { Act } from "./LabelsTab";
+import type { Act } from "../Dashboard";
 
 /** The pictures, and for managers a form for another one. */
 export function Pictures(props: { project: Project; label: Label; manages: boolean; act: Act }) {

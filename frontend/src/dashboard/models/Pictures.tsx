@@ -9,7 +9,7 @@ import { TestPanel } from "./TestPanel";
 import { Unseen } from "./Unseen";
 
 /** All pictures of one version. */
-export function Pictures({ project, model, me, change }: TabProps & { model: Model }) {
+export function Pictures({ project, model, me, change }: Omit<TabProps, "act"> & { model: Model }) {
   const [split, setSplit] = useState<"test" | "validation">(model.quality.test ? "test" : "validation");
   const quality = model.quality[split];
   return (

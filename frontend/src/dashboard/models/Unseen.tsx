@@ -9,7 +9,7 @@ import type { TabProps } from "../Dashboard";
 import { predictionOf } from "./predictionOf";
 
 /** Prediction on an image of one's choice; asks for it if it was never made. */
-export function Unseen({ project, model, me, change }: TabProps & { model: Model }) {
+export function Unseen({ project, model, me, change }: Omit<TabProps, "act"> & { model: Model }) {
   const [chosen, setChosen] = useState<string | null>(null);
   const images = useLoaded(
     () =>

@@ -1,6 +1,6 @@
 /** When the project learns again by itself. */
 import { useState } from "preact/hooks";
-import { all, api, type Schemas } from "../../api/client";
+import { all, api, basedOn, type Schemas } from "../../api/client";
 import { useChanges } from "../../shell/events";
 import { useLoaded } from "../../shell/load";
 import { covers } from "../../shell/session";
@@ -28,7 +28,7 @@ export function PoliciesTab({ project, me, change }: TabProps) {
   useChanges(change, ["policy", "job"], policies.again);
   const params = (policy: Policy) => ({
     path: { project: project.slug, policy: policy.id },
-    header: { "if-match": `"${policy.version}"` },
+    header: basedOn(policy),
   });
 
   async function act(work: () => Promise<unknown>) {

@@ -1,6 +1,6 @@
 /** What a policy says, as a form. */
 import { useState } from "preact/hooks";
-import { api, Problem, type Project, type Schemas } from "../../api/client";
+import { api, basedOn, Problem, type Project, type Schemas } from "../../api/client";
 
 type Policy = Schemas["PolicyView"];
 
@@ -34,7 +34,7 @@ export function PolicyForm(props: { project: Project; policy: Policy | null; don
         await api.PATCH("/api/v1/projects/{project}/policies/{policy}", {
           params: {
             path: { project: project.slug, policy: policy.id },
-            header: { "if-match": `"${policy.version}"` },
+            header: basedOn(policy),
           },
           body: said,
         });

@@ -9,7 +9,7 @@ import { Shares } from "./Shares";
 type Agreed = Schemas["AgreementOn"];
 
 /** Agreement per organelle and person, and the tiles it is measured on. */
-export function QualityTab({ project, me }: TabProps) {
+export function QualityTab({ project, me, act }: TabProps) {
   const loaded = useLoaded(
     () => body(api.GET("/api/v1/projects/{project}/agreement", { params: { path: { project: project.slug } } })),
     [project.slug],
@@ -30,7 +30,7 @@ export function QualityTab({ project, me }: TabProps) {
             <AnchoringNote {...found.anchoring} />
           </>
         )}
-        {covers(me, project.slug, "manager") && <Shares project={project} />}
+        {covers(me, project.slug, "manager") && <Shares project={project} act={act} />}
       </section>
       <Gold project={project} />
     </>

@@ -1,23 +1,19 @@
 /** How many tiles are painted twice, and how many of a person's tiles are gold. */
 import { editProject, type Project } from "../../api/client";
-import { complain, tell } from "../../shell/toasts";
+import type { Act } from "../Dashboard";
 
 /** The two shares as per cent; for managers. */
-export function Shares({ project }: { project: Project }) {
-  async function save(event: SubmitEvent) {
+export function Shares({ project, act }: { project: Project; act: Act }) {
+  function save(event: SubmitEvent) {
     event.preventDefault();
     const given = new FormData(event.currentTarget as HTMLFormElement);
     const share = (name: string) => Number(given.get(name)) / 100;
-    try {
-      await editProject(project.slug, {
-        second_share: share("second"),
-        gold_share: share("gold"),
-        gold_feedback: given.get("feedback") === "on",
-      });
-      tell("Saved: it holds for tiles from now on.");
-    } catch (problem) {
-      complain(problem);
-    }
+    const changes = {
+      second_share: share("second"),
+      gold_share: share("gold"),
+      gold_feedback: given.get("feedback") === "on",
+    };
+    void act(() => editProject(project, changes), "Saved: it holds for tiles from now on.");
   }
 
   return (

@@ -1,25 +1,20 @@
 /** By which rule tiles are chosen, and the numbers that rule is given. */
 import { api, body, editProject, type Project } from "../../api/client";
 import { useLoaded } from "../../shell/load";
-import { complain, tell } from "../../shell/toasts";
+import type { Act } from "../Dashboard";
 
 /** The strategy and its parameters; for managers. */
-export function Choosing({ project }: { project: Project }) {
+export function Choosing({ project, act }: { project: Project; act: Act }) {
   const loaded = useLoaded(() => body(api.GET("/api/v1/strategies")), []);
 
-  async function save(event: SubmitEvent) {
+  function save(event: SubmitEvent) {
     event.preventDefault();
     const given = new FormData(event.currentTarget as HTMLFormElement);
     const strategy = String(given.get("strategy"));
     given.delete("strategy");
     const set = [...given].filter(([, number]) => number !== "");
     const strategy_parameters = Object.fromEntries(set.map(([name, number]) => [name, Number(number)]));
-    try {
-      await editProject(project.slug, { strategy, strategy_parameters });
-      tell("Saved: it holds from the next order on.");
-    } catch (problem) {
-      complain(problem);
-    }
+    void act(() => editProject(project, { strategy, strategy_parameters }), "Saved: it holds from the next order on.");
   }
 
   const known = loaded.value.value;

@@ -10,7 +10,7 @@ import { NextTraining } from "./NextTraining";
 import { WhyThese } from "./WhyThese";
 
 /** The queue of a project. */
-export function QueueTab({ project, me, change }: TabProps) {
+export function QueueTab({ project, me, change, act }: TabProps) {
   const queue = useLoaded(
     () => body(api.GET("/api/v1/projects/{project}/queue", { params: { path: { project: project.slug } } })),
     [project.slug],
@@ -64,7 +64,7 @@ export function QueueTab({ project, me, change }: TabProps) {
         </section>
       )}
       {found.query_id && <WhyThese key={found.query_id} query={found.query_id} />}
-      {covers(me, project.slug, "manager") && <Choosing project={project} />}
+      {covers(me, project.slug, "manager") && <Choosing project={project} act={act} />}
     </>
   );
 }
