@@ -33,7 +33,7 @@ from backend.domain.states import JobKind, ModelState, Split
 from backend.imaging.arrays import open_array
 from backend.models import Image, Job, ModelVersion
 from backend.schemas.stored import StoredTree
-from backend.services import exports, maps, quality
+from backend.services import downloads, maps, quality
 from backend.storage import ArtifactStore
 
 
@@ -441,7 +441,8 @@ def test_an_export_is_what_nnunet_reads(
     assert admin.get(f"exports/{id}/download").status_code == 409
     assert unzipped(admin, later).keys() == files.keys()
     with database.unit_of_work() as session:
-        exports.forget(session, session.get_one(Image, pool.id).project_id)
+        project = session.get_one(Image, pool.id).project_id
+        downloads.forget(session, project, JobKind.EXPORT)
     assert admin.get(f"exports/{later}/download").status_code == 409
     with database.unit_of_work() as session:
         assert session.scalars(select(Job.result)).all() == [{}, {}]

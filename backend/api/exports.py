@@ -15,10 +15,10 @@ from backend.api.deps import (
 )
 from backend.api.projects import Key
 from backend.api.routing import guarded, streaming
-from backend.domain.states import Role
+from backend.domain.states import JobKind, Role
 from backend.models import Job, Project
 from backend.schemas.job import JobView
-from backend.services import access, exports
+from backend.services import access, downloads, exports
 
 router = guarded("exports")
 streams = streaming("exports")
@@ -49,6 +49,6 @@ def download(
     """Download an export as a zip."""
     with database.unit_of_work() as session:
         row = access.load(session, principal, Job, job, Role.VIEWER)
-        tree = exports.folder(session, row)
+        tree = downloads.find(session, row, JobKind.EXPORT)
         slug = session.get_one(Project, row.project_id).slug
     return zip_answer(store, tree, f"{slug}-export")

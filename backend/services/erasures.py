@@ -25,7 +25,7 @@ from backend.models import (
     Tile,
     TrainingSetItem,
 )
-from backend.services import artifacts, audit, exports, images, jobs
+from backend.services import artifacts, audit, downloads, images, jobs
 from backend.services.access import Principal, now
 
 
@@ -62,7 +62,8 @@ def erase(session: Session, principal: Principal, id: uuid.UUID) -> None:
     for job in pending:
         jobs.cancel(session, principal, job)
     _erase_people_s_work(session, id)
-    exports.forget(session, image.project_id)
+    # exports hold copies of the project's images
+    downloads.forget(session, image.project_id, JobKind.EXPORT)
     audit.record(
         session,
         principal,

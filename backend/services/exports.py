@@ -1,16 +1,13 @@
 """Exports: the annotations as an nnU-Net raw dataset and as plain label images."""
 
-import uuid
-
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from backend.domain.errors import Conflict
-from backend.domain.states import JobKind, JobState, Lane, Split
+from backend.domain.states import JobKind, Lane, Split
 from backend.models import Job, Project
 from backend.schemas.export import Exported, ExportWork
-from backend.schemas.stored import StoredTree
-from backend.services import annotations, artifacts, audit, jobs
+from backend.services import annotations, artifacts, audit, downloads, jobs
 from backend.services.access import Principal
 
 EXPORTED = (Split.POOL, Split.VALIDATION, Split.TEST)
@@ -56,34 +53,6 @@ def conclude(session: Session, job: Job, result: Exported) -> None:
 
     Only the newest is kept: an old one would go on holding what was withdrawn since.
     """
-    project = session.get_one(Project, job.project_id)
-    forget(session, project.id)
-    folder = artifacts.add_tree(session, project.id, result.folder)
-    job.result = {"artifact_id": str(folder.id)}
-    session.flush()
-
-
-def forget(session: Session, project_id: uuid.UUID) -> None:
-    """Discard the exports of a project: they hold copies of its images."""
-    for earlier in session.scalars(
-        select(Job).where(
-            Job.project_id == project_id,
-            Job.kind == JobKind.EXPORT,
-            Job.state == JobState.SUCCEEDED,
-            Job.result.has_key("artifact_id"),
-        )
-    ):
-        artifacts.discard(session, [uuid.UUID(str(earlier.result["artifact_id"]))])
-        earlier.result = {}
-    session.flush()
-
-
-def folder(session: Session, job: Job) -> StoredTree:
-    """Return an export's stored folder; Conflict if there is none (any more)."""
-    if job.kind is not JobKind.EXPORT:
-        raise Conflict(f"This is a {job.kind} job, not an export.")
-    if job.state is not JobState.SUCCEEDED:
-        raise Conflict(f"This export is {job.state}; download it when it succeeded.")
-    if "artifact_id" not in job.result:
-        raise Conflict("A newer export, or a deletion, took its place; export again.")
-    return artifacts.tree(session, uuid.UUID(str(job.result["artifact_id"])))
+    assert job.project_id is not None
+    downloads.forget(session, job.project_id, JobKind.EXPORT)
+    downloads.keep(session, job, result.folder)

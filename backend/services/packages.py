@@ -1,18 +1,17 @@
 """Packages: a model as a file that other tools read."""
 
 import json
-import uuid
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from backend.domain.errors import Conflict
 from backend.domain.operating import RULE
-from backend.domain.states import JobKind, JobState, Lane, Split
+from backend.domain.states import JobKind, Lane, Split
 from backend.models import Job, ModelVersion, Project, TrainingSetItem, User
 from backend.schemas.package import About, Packaged, PackageFormat, PackageWork
 from backend.schemas.stored import StoredTree
-from backend.services import artifacts, audit, jobs, quality
+from backend.services import artifacts, audit, downloads, jobs, quality
 from backend.services.access import Principal
 
 STOCK_FOLDER = "nnUNetTrainer__nnUNetPlans__2d"
@@ -131,31 +130,14 @@ def prepare(session: Session, job: Job) -> PackageWork:
 
 def conclude(session: Session, job: Job, result: Packaged) -> None:
     """Make the file visible, in the place of an earlier one of the same version."""
-    for earlier in session.scalars(
-        select(Job).where(
-            Job.project_id == job.project_id,
-            Job.kind == JobKind.PACKAGE,
-            Job.state == JobState.SUCCEEDED,
-            Job.payload == job.payload,
-            Job.result.has_key("artifact_id"),
-        )
-    ):
-        artifacts.discard(session, [uuid.UUID(str(earlier.result["artifact_id"]))])
-        earlier.result = {}
     assert job.project_id is not None
-    folder = artifacts.add_tree(session, job.project_id, result.folder)
-    job.result = {"artifact_id": str(folder.id)}
-    session.flush()
+    same = Job.payload == job.payload
+    downloads.forget(session, job.project_id, JobKind.PACKAGE, same)
+    downloads.keep(session, job, result.folder)
 
 
 def file(session: Session, job: Job) -> tuple[str, str]:
     """Return a package's key in the store and its name; Conflict if there is none."""
-    if job.kind is not JobKind.PACKAGE:
-        raise Conflict(f"This is a {job.kind} job, not a package.")
-    if job.state is not JobState.SUCCEEDED:
-        raise Conflict(f"This package is {job.state}; download it when it succeeded.")
-    if "artifact_id" not in job.result:
-        raise Conflict("A newer package of this model took its place; pack it again.")
-    tree = artifacts.tree(session, uuid.UUID(str(job.result["artifact_id"])))
+    tree = downloads.find(session, job, JobKind.PACKAGE)
     (name,) = tree.manifest
     return f"{tree.prefix}/{name}", name
