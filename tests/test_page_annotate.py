@@ -504,6 +504,43 @@ def test_a_finger_paints_and_two_fingers_zoom(live: Live, browse: Browsing) -> N
     assert np.array_equal(live.service.tasks.draft(easel.task), expected)
 
 
+def test_a_pen_paints_and_a_finger_beside_it_moves_the_picture(
+    live: Live, browse: Browsing
+) -> None:
+    slug = painting_project(live, "Penned")
+    page = browse(has_touch=True)
+    easel = Easel(page, slug)
+    easel.press("2")
+    easel.brush(4)
+    devices = page.context.new_cdp_session(page)
+
+    def pen(kind: str, to: Pixel, buttons: int) -> None:
+        x, y = easel.at(to)
+        event = {"type": kind, "x": x, "y": y, "pointerType": "pen", "button": "left"}
+        devices.send(
+            "Input.dispatchMouseEvent",
+            {**event, "buttons": buttons, "clickCount": 1, "force": 0.5},
+        )
+
+    pen("mousePressed", (10, 10), 1)
+    pen("mouseMoved", (30, 10), 1)
+    pen("mouseReleased", (30, 10), 0)
+    expected = dabs(EMPTY, MITO, 4, across(10, 30, 10))
+    kept(live, easel, expected)
+    places = [
+        dict(zip("xy", easel.at(place), strict=True)) for place in [(20, 40), (25, 40)]
+    ]
+    for kind, points in (
+        ("touchStart", places[:1]),
+        ("touchMove", places[1:]),
+        ("touchEnd", []),
+    ):
+        event = {"type": kind, "touchPoints": points}
+        devices.send("Input.dispatchTouchEvent", event)
+    easel.saved()
+    assert np.array_equal(live.service.tasks.draft(easel.task), expected)
+
+
 def test_no_two_people_get_the_same_tile(live: Live, browse: Browsing) -> None:
     slug = painting_project(live, "Shared")
     link = invitation(live, slug, "annotator")

@@ -119,7 +119,7 @@ function Room({ desk, work, me }: { desk: Desk; work: Work; me: Me }) {
       )}
       <HelpSheet />
       <Rebind />
-      <Tour />
+      <Tour slug={bench.sheet.project.slug} />
     </main>
   );
 }

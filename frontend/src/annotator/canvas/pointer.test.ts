@@ -127,6 +127,18 @@ describe("a press on the stage", () => {
     expect(bench.history.canUndo).toBe(false);
   });
 
+  it("lets fingers only move the picture once there is a pen", () => {
+    send("pointerdown", 1, 1, { pointerType: "pen", pointerId: 9 });
+    send("pointerup", 1, 1, { pointerType: "pen", pointerId: 9 });
+    expect(count(1)).toBe(1);
+    const { left } = bench.view.value;
+    send("pointerdown", 10, 10, { pointerType: "touch", pointerId: 7 });
+    send("pointermove", 15, 10, { pointerType: "touch", pointerId: 7 });
+    expect(bench.view.value.left).toBeCloseTo(left - 5, 6);
+    send("pointerup", 15, 10, { pointerType: "touch", pointerId: 7 });
+    expect(count(1)).toBe(1);
+  });
+
   it("is a step of its own when a key comes between, and Escape takes it back", () => {
     send("pointerdown", 10, 10);
     key("2");

@@ -35,6 +35,7 @@ export function followPointer(stage: HTMLElement, bench: Workbench, tools: Tools
   const fingers = new Map<number, Point>();
   let corner = stage.getBoundingClientRect();
   let press: Press | null = null;
+  let hasPen = false;
   let latest: Spot | null = null;
   const measure = () => (corner = stage.getBoundingClientRect());
 
@@ -53,6 +54,7 @@ export function followPointer(stage: HTMLElement, bench: Workbench, tools: Tools
   function down(event: PointerEvent): void {
     measure();
     stage.focus({ preventScroll: true });
+    hasPen ||= event.pointerType === "pen";
     if (event.pointerType === "touch") {
       fingers.set(event.pointerId, screen(event));
       if (fingers.size === 2) abandon();
@@ -67,7 +69,8 @@ export function followPointer(stage: HTMLElement, bench: Workbench, tools: Tools
     const panning = temporaryTool.peek() === "pan";
     const name = toolHeld(chosen, panning, event.altKey) ?? chosen;
     latest = spot(event, erase);
-    if (event.button === 1 || name === "pan") {
+    // who has a pen moves the picture with the other hand, and rests a palm
+    if (event.button === 1 || name === "pan" || (hasPen && event.pointerType === "touch")) {
       press = { kind: "pan", id: event.pointerId, at: screen(event), picks: event.button === 1 };
     } else if (event.shiftKey && !SHIFT.has(name)) {
       pick(bench, latest);

@@ -1,6 +1,8 @@
-/** Five steps that show a newcomer the page; not in the way of what they show. */
+/** Five steps that show a newcomer the page, not in the way of it; then practice, if there is any. */
 import { useSignal } from "@preact/signals";
 import { useEffect, useId, useRef } from "preact/hooks";
+import { api, body } from "../../api/client";
+import { useLoaded } from "../../shell/load";
 import { command } from "../commands";
 import { keysOf, keyText } from "../keymap";
 import { sheet, toured } from "./sheets";
@@ -46,19 +48,25 @@ const steps: readonly { at: string; title: string; text: () => string }[] = [
   },
 ];
 
-/** Opens by itself on the first visit, and from the sheet of keys. */
-export function Tour() {
+/** Opens by itself on the first visit, and from the sheet of keys; may end at the practice of project `slug`. */
+export function Tour({ slug }: { slug?: string }) {
   useEffect(() => {
     if (!toured.peek().done && sheet.peek() === null) sheet.value = "tour";
   }, []);
-  return sheet.value === "tour" ? <Steps /> : null;
+  return sheet.value === "tour" ? <Steps slug={slug} /> : null;
 }
 
-function Steps() {
+function Steps({ slug }: { slug: string | undefined }) {
   const at = useSignal(0);
   const title = useId();
   const card = useRef<HTMLElement>(null);
+  const practice = useLoaded(async () => {
+    if (!slug) return null;
+    const params = { path: { project: slug }, query: { limit: 1 } };
+    return body(api.GET("/api/v1/projects/{project}/practice", { params }));
+  }, [slug]).value.value;
   const step = steps[at.value];
+  const isLast = at.value === steps.length - 1;
   const end = () => {
     toured.value = { done: true };
     if (sheet.peek() === "tour") sheet.value = null;
@@ -85,13 +93,18 @@ function Steps() {
         <button type="button" disabled={at.value === 0} onClick={() => at.value--}>
           Back
         </button>
-        {at.value < steps.length - 1 ? (
-          <button type="button" class="primary" onClick={() => at.value++}>
-            Next
-          </button>
-        ) : (
+        {isLast && practice && practice.items.length > 0 && (
+          <a class="button" href={`/projects/${slug}/practice`} onClick={end}>
+            Practise first
+          </a>
+        )}
+        {isLast ? (
           <button type="button" class="primary" onClick={end}>
             Start
+          </button>
+        ) : (
+          <button type="button" class="primary" onClick={() => at.value++}>
+            Next
           </button>
         )}
       </p>

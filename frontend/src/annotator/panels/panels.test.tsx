@@ -388,17 +388,32 @@ describe("the sheets of keys", () => {
 describe("the tour", () => {
   it("shows itself once, in five steps", async () => {
     toured.value = { done: false };
-    await show(<Tour />);
+    await show(<Tour slug="liver" />);
     expect(main.textContent).toContain("1 of 5");
     expect(document.documentElement.dataset.tour).toBe("stage");
     expect(await faults()).toEqual([]);
     for (let step = 2; step <= 5; step++) await click(button("Next"));
     expect(main.textContent).toContain("5 of 5");
+    expect(main.textContent).not.toContain("Practise first");
     await click(button("Start"));
     expect(toured.value.done).toBe(true);
     expect(document.documentElement.dataset.tour).toBeUndefined();
     await show(null);
-    await show(<Tour />);
+    await show(<Tour slug="liver" />);
     expect(main.textContent).toBe("");
+  });
+
+  it("ends at practice where a project has tiles for it", async () => {
+    const items = [{ annotation_id: "a" }];
+    vi.mocked(api.GET).mockResolvedValue({ data: { items, next: null }, response: new Response() } as never);
+    toured.value = { done: false };
+    await show(<Tour slug="liver" />);
+    expect(main.textContent).not.toContain("Practise first");
+    for (let step = 2; step <= 5; step++) await click(button("Next"));
+    const link = all<HTMLAnchorElement>("a").find((one) => one.textContent?.includes("Practise first"));
+    expect(link?.getAttribute("href")).toBe("/projects/liver/practice");
+    expect(await faults()).toEqual([]);
+    await click(link as HTMLElement);
+    expect(toured.value.done).toBe(true);
   });
 });
