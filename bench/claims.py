@@ -35,7 +35,7 @@ from backend.embedded import EmbeddedPostgres, EmbeddedValkey, exclusive
 from backend.models import Job, ModelVersion, Project, Tile, TrainingSet
 from backend.schemas.loop import RankedTile, ScoreResult
 from backend.schemas.stored import StoredTree
-from backend.services import artifacts, jobs, people, queries
+from backend.services import artifacts, jobs, orders, people, queries, starts
 from backend.settings import Settings
 from bench import peers
 
@@ -138,16 +138,16 @@ class Pool:
         began = time.perf_counter()
         with self.app.state.database.unit_of_work() as session:
             row = session.get_one(Project, self.project)
-            assert queries.request_start(session, row) is not None
+            assert starts.make(session, row) is not None
         return time.perf_counter() - began
 
     def _free(self, session: Session) -> Sequence[uuid.UUID]:
         """Return a head's worth of tiles that nobody was asked for."""
-        taken = queries.excluded(session, self.project)
+        taken = orders.excluded(session, self.project)
         found = session.scalars(
             select(Tile.id)
             .where(Tile.project_id == self.project, Tile.id.not_in(taken))
-            .limit(QUERY * (1 + queries.RESERVE))
+            .limit(QUERY * (1 + orders.RESERVE))
         )
         return found.all()
 
@@ -308,7 +308,7 @@ def figures(pool: Pool, smallest: Pool) -> dict[str, Any]:
         "submit_ms": _spread(pool.submits),
         "claim_p50_ratio": _ratio(pool, smallest, 50),
         "claim_p95_ratio": _ratio(pool, smallest, 95),
-        "head_tiles": QUERY * (1 + queries.RESERVE),
+        "head_tiles": QUERY * (1 + orders.RESERVE),
         "store_head_seconds": round(float(np.median(pool.stores)), 3),
         **pool.figures,
     }

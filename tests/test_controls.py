@@ -31,7 +31,7 @@ from backend.models import (
     TrainingSet,
     TrainingSetItem,
 )
-from backend.services import controls, queries
+from backend.services import controls, orders, starts
 from backend.storage import ArtifactStore
 
 TILE = 64
@@ -66,7 +66,7 @@ def asked(
             )
         )
         session.flush()
-        queries.make_live(session, query)
+        orders.make_live(session, query)
         return query.id
 
 
@@ -156,11 +156,11 @@ def test_neighbours_of_a_tile_that_joined_are_ranked_no_more(
     submit(admin, claim(admin, project), image, database)
     with database.unit_of_work() as session:
         id = project_id(database, project)
-        kept_out = set(session.scalars(queries.unranked(id)))
+        kept_out = set(session.scalars(orders.unranked(id)))
     beside = {image.tiles[n] for n in (1, 4, 5, 6, 9)}
     assert kept_out == beside | {apart.tiles[0]}
     with database.unit_of_work() as session:
-        started = queries.request_start(session, session.get_one(Project, id))
+        started = starts.make(session, session.get_one(Project, id))
         assert started is not None
         head = session.scalars(
             select(QueryTile.tile_id).where(QueryTile.query_id == started.id)

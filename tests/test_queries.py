@@ -13,7 +13,7 @@ from sqlalchemy import select
 from backend.db import Database
 from backend.domain.states import ModelState, QueryState, Split
 from backend.models import Project, Query, QueryTile
-from backend.services import queries
+from backend.services import orders, starts
 from backend.storage import ArtifactStore
 
 
@@ -62,7 +62,7 @@ def test_a_query_of_the_ranker_gives_numbers_and_reasons(
     place(database, store, project, seed=1)
     with database.unit_of_work() as session:
         row = session.scalars(select(Project)).one()
-        made = queries.request_start(session, row)
+        made = starts.make(session, row)
         assert made is not None
         id = made.id
     shown = admin.get(f"queries/{id}").json()
@@ -231,7 +231,7 @@ def test_a_rank_is_served_again_after_a_choice_of_others(
     with database.unit_of_work() as session:
         query = session.get_one(Query, uuid.UUID(first["id"]))
         assert query.project_id == project_id(database, project)
-        queries.make_live(session, query)
+        orders.make_live(session, query)
         assert query.state is QueryState.LIVE
     served = admin.post(f"projects/{project}/claims", json={"count": 2}).json()["tasks"]
     assert [(task["rank"], task["tile"]["id"]) for task in served] == [

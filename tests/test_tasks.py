@@ -27,7 +27,7 @@ from backend.models import (
     TrainingSet,
     TrainingSetItem,
 )
-from backend.services import queries, tasks
+from backend.services import starts, tasks
 
 SIDE = 64
 
@@ -70,7 +70,7 @@ def add_image(
             for position, box in enumerate(TileGrid(side, side, SIDE))
         )
         session.flush()
-        queries.request_start(session, project)
+        starts.make(session, project)
 
 
 @pytest.fixture
@@ -389,7 +389,7 @@ def test_a_re_ranking_serves_the_stored_order_and_leaves_held_tasks_alone(
     )
     with database_of(app).unit_of_work() as session:
         row = session.scalars(select(Project).where(Project.slug == project)).one()
-        queries.request_start(session, row)
+        starts.make(session, row)
     people = [person(app, admin, project, "annotator") for _ in range(5)]
     with ThreadPoolExecutor(5) as pool:
         hands = list(pool.map(lambda who: claimed(who, project, count=2), people))
@@ -400,7 +400,7 @@ def test_a_re_ranking_serves_the_stored_order_and_leaves_held_tasks_alone(
         row = session.scalars(select(Project).where(Project.slug == project)).one()
         row.seed = 7
         session.flush()
-        live = queries.request_start(session, row)
+        live = starts.make(session, row)
         assert live is not None
         head = list(
             session.scalars(

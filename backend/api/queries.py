@@ -21,6 +21,7 @@ from backend.schemas.query import NewQuery, QueryTileView, QueryView, TileStateV
 from backend.schemas.queue import QueueView
 from backend.services import (
     access,
+    choices,
     models,
     pages,
     queries,
@@ -102,7 +103,7 @@ def choose(
 ) -> QueryView:
     """Serve these tiles from now on, in this order (reviewer)."""
     row = access.project(session, principal, project, Role.REVIEWER)
-    query = queries.choose(session, principal, row, body.tiles, body.complete_for)
+    query = choices.choose(session, principal, row, body.tiles, body.complete_for)
     session.refresh(query)
     response.headers["Location"] = f"/api/v1/queries/{query.id}"
     return _views(session, [query])[0]

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from backend.domain.errors import Conflict, Invalid
 from backend.domain.states import ImageState, Split
 from backend.models import Image, Project, Tile
-from backend.services import audit, images, queries
+from backend.services import audit, images, starts
 from backend.services.access import Principal
 
 _OWN = {"id", "project_id", "image_id", "uploaded_by", "version", "split"}
@@ -63,7 +63,7 @@ def share_images(
         images=len(found),
     )
     if any(image.split is Split.POOL for image in found):
-        queries.request_start(session, into)
+        starts.make(session, into)
     return len(found)
 
 

@@ -39,7 +39,7 @@ from backend.services import (
     jobs,
     models,
     predictions,
-    queries,
+    starts,
 )
 from backend.services.access import Principal
 from backend.storage import ArtifactStore
@@ -274,8 +274,8 @@ def _order_pool(session: Session, image: Image) -> None:
         Image.split == Split.POOL,
         Image.state == ImageState.UPLOADED,
     )
-    if live is None or (live == queries.START and not session.scalar(select(more))):
-        queries.request_start(session, project)
+    if live is None or (live == starts.START and not session.scalar(select(more))):
+        starts.make(session, project)
 
 
 def original(session: Session, image: Image) -> Artifact:

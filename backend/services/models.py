@@ -10,7 +10,7 @@ from backend.domain.errors import Conflict
 from backend.domain.events import Event, EventKind
 from backend.domain.states import MODEL_STEPS, ModelState, step
 from backend.models import ModelVersion, Project
-from backend.services import audit, predictions, queries
+from backend.services import audit, orders, predictions, queries
 from backend.services.access import Principal, now
 
 
@@ -78,7 +78,7 @@ def promote(
     )
     if predictions.missing(session, version):
         predictions.go_on(session, version)
-    elif not queries.revive(session, version):
+    elif not orders.revive(session, version):
         queries.request_score(session, version)
     return version
 

@@ -35,7 +35,15 @@ from backend.schemas.queue import (
     QueueView,
     SkipView,
 )
-from backend.services import access, artifacts, jobs, policies, queries, taskviews
+from backend.services import (
+    access,
+    artifacts,
+    jobs,
+    orders,
+    policies,
+    starts,
+    taskviews,
+)
 from backend.services.access import Principal, now
 from backend.storage import ArtifactStore
 
@@ -158,7 +166,7 @@ def _pace(session: Session, project: Project) -> list[PaceView]:
 
 
 def _why_empty(session: Session, project: Project, live: Query | None) -> str:
-    if live is None or live.strategy == queries.START:
+    if live is None or live.strategy == starts.START:
         # such an order is made anew by the claim that finds none
         left = session.scalar(
             select(func.count())
@@ -168,7 +176,7 @@ def _why_empty(session: Session, project: Project, live: Query | None) -> str:
                 Tile.project_id == project.id,
                 Tile.split == Split.POOL,
                 Image.state == ImageState.READY,
-                Tile.id.not_in(queries.unranked(project.id)),
+                Tile.id.not_in(orders.unranked(project.id)),
             )
         )
         if left:

@@ -20,7 +20,7 @@ from backend.domain.states import (
     step,
 )
 from backend.models import Annotation, Project, Task, TaskHolder
-from backend.services import access, audit, checks, queries
+from backend.services import access, audit, checks, orders, starts
 from backend.services.access import Principal, now
 
 HELD_AT_MOST = 2
@@ -60,7 +60,7 @@ def claim(
         task = _take(session, principal, project, kind, lease)
         if task is None and kind is TaskKind.ANNOTATE and not refilled:
             refilled = True
-            if queries.refill(session, project):
+            if starts.refill(session, project):
                 task = _take(session, principal, project, kind, lease)
         if task is None:
             break
@@ -259,7 +259,7 @@ def _give_back(session: Session, tasks: list[Task]) -> None:
     for task in tasks:
         by_project.setdefault(task.project_id, []).append(task)
     for project_id, group in by_project.items():
-        ranks = queries.live_ranks(session, project_id, [t.tile_id for t in group])
+        ranks = orders.live_ranks(session, project_id, [t.tile_id for t in group])
         for task in group:
             task.lease_until = None
             task.assignee_id = None
