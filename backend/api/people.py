@@ -41,7 +41,7 @@ from backend.schemas.project import (
     NewInvitation,
     NewMembership,
 )
-from backend.services import access, pages, people
+from backend.services import access, links, members, pages, people
 from backend.services.access import Principal
 from backend.settings import Settings
 
@@ -72,7 +72,7 @@ def open_session(
     """Turn a one-time link into a session cookie; an invitation adds its role."""
     if "origin" in request.headers:
         require_own_origin(request, settings)
-    person = people.redeem(session, body.token, body.name, signed_in)
+    person = links.redeem(session, body.token, body.name, signed_in)
     response.set_cookie(
         COOKIE,
         people.open_session(session, person),
@@ -110,7 +110,7 @@ def _me(session: SessionDep, principal: Principal) -> Me:
                 name=project.name,
                 role=membership.role,
             )
-            for membership, project in people.own_memberships(session, principal)
+            for membership, project in members.own(session, principal)
         ],
     )
 
@@ -180,7 +180,7 @@ def create_link(
     admin: AdminDep,
 ) -> LinkView:
     """Make a one-time sign-in link for a person (admin)."""
-    link, secret = people.sign_in_link(
+    link, secret = links.sign_in_link(
         session, admin, people.user(session, user), body.hours
     )
     return LinkView(
@@ -198,7 +198,7 @@ def invite(
 ) -> InvitationView:
     """Make a one-time link into a project, with a role up to your own."""
     row = access.project(session, principal, project, Role.REVIEWER)
-    link, secret = people.invite(session, principal, row, body.role, body.hours)
+    link, secret = links.invite(session, principal, row, body.role, body.hours)
     return InvitationView(
         link=_address(settings, secret),
         token=secret,
@@ -218,7 +218,7 @@ def list_members(
 ) -> list[MembershipView]:
     """List everybody with a role in the project (manager)."""
     row = access.project(session, principal, project, Role.MANAGER)
-    return [_member(*pair) for pair in people.members(session, row)]
+    return [_member(*pair) for pair in members.of_project(session, row)]
 
 
 @router.put("/projects/{project}/memberships/{user}")
@@ -231,7 +231,7 @@ def set_role(
 ) -> MembershipView:
     """Give a person a role in the project (manager)."""
     row = access.project(session, principal, project, Role.MANAGER)
-    return _member(*people.set_role(session, principal, row, user, body.role))
+    return _member(*members.set_role(session, principal, row, user, body.role))
 
 
 @router.delete(
@@ -242,7 +242,7 @@ def remove_member(
 ) -> None:
     """Take a person out of the project (manager); their work stays."""
     row = access.project(session, principal, project, Role.MANAGER)
-    people.remove(session, principal, row, user)
+    members.remove(session, principal, row, user)
 
 
 def _member(membership: Membership, person: User) -> MembershipView:
