@@ -14,12 +14,14 @@ import numpy as np
 import pytest
 from live_fixtures import Live
 
-from backend.client import ClientError
+from backend.client import Cisterna, ClientError
 from backend.experiment import plan as plans
 from backend.experiment import report
 from backend.experiment.experiment import Experiment, kept_plan
 from backend.experiment.plan import Stop
 from backend.experiment.records import Shelf
+from backend.experiment.run import Run
+from backend.experiment.scene import Scene
 from backend.experiment.statistics import aubc
 from backend.experiment.summary import gather, is_through
 
@@ -225,6 +227,24 @@ def test_a_report_of_what_there_is(tmp_path: Path) -> None:
         gather(plan, runs[:2])
     with pytest.raises(ClientError, match="no results"):
         kept_plan(tmp_path)
+
+
+def test_a_baseline_that_had_come_far_enough_is_not_played_on(tmp_path: Path) -> None:
+    plan = plans.read(ROOT / "experiments/smoke.toml")
+    shelf = Shelf(tmp_path)
+    rounds = curve("foreground-random-66", 0, 0.2, 0.6, 0.5)
+    shelf.write("foreground-random-66-0", rounds)
+    nowhere = Cisterna("http://127.0.0.1:9", "no token")
+    run = Run(
+        scene=Scene(nowhere, plan, {}, shelf, "x", lambda: None),
+        name="foreground-random-66-0",
+        strategy=plan.strategies[0],
+        seed=0,
+        training_seed=0,
+        on_record=lambda run, record: None,
+    )
+    assert run.play(9, lambda record: record["test"]["ER"]["ap"] > 0.55) == rounds
+    assert run.play(2) == rounds
 
 
 def test_damaged_records_are_not_overwritten(tmp_path: Path) -> None:

@@ -46,10 +46,8 @@ class Run:
     def play(
         self, rounds: int, enough: Callable[[Record], bool] = lambda record: False
     ) -> list[Record]:
-        """Play rounds 0 to `rounds`, or until `enough`; returns all records."""
-        while len(self.records) <= rounds:
-            if self.records and enough(self.records[-1]):
-                break
+        """Play rounds 0 to `rounds`, or until one was `enough`; returns all records."""
+        while len(self.records) <= rounds and not any(map(enough, self.records)):
             self.scene.check()
             _ = self._ground  # if that is a new one, all starts again
             began = time.monotonic()
