@@ -632,20 +632,21 @@ def test_chance_follows_the_scores(noise, factor):
     assert firsts[60] / 400 == pytest.approx(share, abs=0.09)
 
 
-def test_noise_fades_as_the_budget_is_spent():
+def test_noise_calms_down_as_the_budget_is_spent_if_it_shall():
     pool = make_pool(10, [8] * 6)
-    plain = {r.tile for r in rank("er-gap", pool, 10, 0, 0, NEEDS, None, HUNT)}
 
-    def shared(spent: float) -> float:
-        picks = (
-            {r.tile for r in rank("er-gap", pool, 10, 0, 0, NEEDS, known, noisy)}
-            for known in [Knowledge(spent=spent)]
-            for noisy in [dataclasses.replace(HUNT, noise=1.0)]
-        )
-        return sum(len(plain & chosen) for chosen in picks)
+    def picks(parameters: Parameters, spent: float) -> set[int]:
+        known = Knowledge(spent=spent)
+        return {
+            r.tile for r in rank("er-gap", pool, 10, 0, 0, NEEDS, known, parameters)
+        }
 
-    assert shared(0.0) < shared(1.0)
-    assert shared(1.0) >= 8
+    best = picks(HUNT, 0)
+    drawn = dataclasses.replace(HUNT, noise=1.0)
+    assert picks(drawn, 0) == picks(drawn, 1)
+    calming = dataclasses.replace(drawn, calm=0.01)
+    assert len(best & picks(calming, 0)) < len(best & picks(calming, 1))
+    assert len(best & picks(calming, 1)) >= 8
 
 
 @pytest.mark.parametrize("what", ["donors", "groups"])

@@ -13,8 +13,6 @@ F8 = NDArray[np.float64]
 
 CONTROLS = 0.15
 """Share of random control tiles, unless the owner wants another."""
-CALM = 0.01
-"""What is left of the noise at the end of the budget."""
 _LEAST = 1e-4  # so that one factor of nothing does not silence the others
 
 
@@ -89,7 +87,8 @@ def _score(scene: Scene, column: int, learned: bool, purpose: str) -> F8:
 
     With noise the best do not come first but are drawn: score·e^(noise·Gumbel) is in
     the order of draws without replacement in proportion to score^(1/noise) (arXiv
-    2106.12059); the noise falls to CALM as the budget is spent (arXiv 2601.13677).
+    2106.12059); as the budget is spent the noise falls to noise x calm, geometrically
+    (arXiv 2601.13677).
     """
     statistics, dials = scene.statistics, scene.parameters
     score = formula(scene, column)
@@ -100,8 +99,7 @@ def _score(scene: Scene, column: int, learned: bool, purpose: str) -> F8:
         minutes = scene.once("minutes", lambda: _minutes(scene))
         score = score / minutes**dials.cost
     if dials.noise:
-        spent = scene.knowledge.spent
-        noise = dials.noise ** (1 - spent) * CALM**spent
+        noise = dials.noise * dials.calm**scene.knowledge.spent
         luck = gumbel(scene.draws(purpose)) * noise
         score = score * np.exp(np.clip(luck, -300, 300))
     return np.where((scene.missed(column) > 0) & (score > 0), score, -np.inf)

@@ -46,16 +46,17 @@ class Parameters:
         1.0,
         0,
         4,
-        "how much chance has a say at the start of the budget: 0 takes the best "
-        "tiles, 1 draws tiles in proportion to their scores",
+        "how much chance has a say: 0 takes the best tiles, 1 draws tiles in "
+        "proportion to their scores",
+    )
+    calm: float = _dial(
+        1.0, 0.01, 1, "what is left of the noise when the budget is spent"
     )
     undecided: float = _dial(0.15, 0, 1, "share of a batch chosen by entropy alone")
     controls: float | None = _dial(
         None, 0, 0.5, "share of random control tiles; 0.15 with er-gap, else 0"
     )
-    budget: float = _dial(
-        160, 1, 1e6, "annotated tiles after which chance has no say any more"
-    )
+    budget: float = _dial(160, 1, 1e6, "annotated tiles in which noise calms down")
 
     @classmethod
     def of(cls, given: Mapping[str, float]) -> "Parameters":
