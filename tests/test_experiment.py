@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from backend.client import Cisterna, ClientError
 from backend.experiment import plan as plans
 from backend.experiment import report
 from backend.experiment.experiment import Experiment, kept_plan
+from backend.experiment.ground import Ground
 from backend.experiment.plan import Stop
 from backend.experiment.records import Shelf
 from backend.experiment.run import Run
@@ -245,6 +247,36 @@ def test_a_baseline_that_had_come_far_enough_is_not_played_on(tmp_path: Path) ->
     )
     assert run.play(9, lambda record: record["test"]["ER"]["ap"] > 0.55) == rounds
     assert run.play(2) == rounds
+
+
+def test_a_run_whose_records_are_gone_begins_in_a_new_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plans.read(ROOT / "experiments/smoke.toml")
+    cleared: list[str] = []
+
+    def ground(slug: str, trainings: int) -> SimpleNamespace:
+        return SimpleNamespace(
+            slug=slug,
+            is_new=not trainings,
+            trainings=trainings,
+            clear=lambda: cleared.append(slug),
+        )
+
+    found = iter([ground("used", 3), ground("new", 0)])
+    monkeypatch.setattr(Ground, "found", lambda scene, body: next(found))
+    run = Run(
+        scene=Scene(
+            Cisterna("http://127.0.0.1:9"), plan, {}, Shelf(tmp_path), "x", int
+        ),
+        name="entropy-0",
+        strategy=plan.strategies[1],
+        seed=0,
+        training_seed=0,
+        on_record=lambda run, record: None,
+    )
+    assert run._ground.slug == "new"
+    assert cleared == ["used"]
 
 
 def test_damaged_records_are_not_overwritten(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from backend.domain.states import ImageState, Split
+from backend.domain.states import ImageState, ModelState, Split
 from backend.experiment.data import U1
 from backend.experiment.draws import Place
 from backend.experiment.scene import Scene
@@ -46,6 +46,12 @@ class Ground:
             if len(list(ready)) == len(scene.known):
                 return cls(scene, row, is_new=False)
         raise AssertionError("counting ends at a free slug")
+
+    @property
+    def trainings(self) -> int:
+        """How many rounds have been trained in the project."""
+        versions = self.scene.service.models.list(self.project.slug)
+        return sum(version.state is not ModelState.FAILED for version in versions)
 
     @cached_property
     def images(self) -> dict[str, ImageView]:

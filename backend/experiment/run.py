@@ -96,6 +96,10 @@ class Run:
             seed=self.training_seed,
         )
         ground = Ground.found(self.scene, body)
+        if ground.trainings > len(self.records) + 1:
+            # somebody moved the records away: what was done there is of no use
+            ground.clear()
+            ground = Ground.found(self.scene, body)
         if ground.is_new:
             self.records = []
         return ground
