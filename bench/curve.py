@@ -170,7 +170,8 @@ def draw(records: Sequence[Record], into: Path) -> None:
         panel.set(title=label, xlabel="seconds of training", ylim=(0, 1), xscale="log")
         panel.grid(alpha=0.3)
     panels[0].set_ylabel("Dice on three held-out sections")
-    panels[0].legend(loc="lower right", fontsize="small")
+    lines, meanings = panels[0].get_legend_handles_labels()
+    figure.legend(lines, meanings, loc="outside lower center", ncols=len(CURVES))
     figure.savefig(into, dpi=120)
 
 

@@ -34,8 +34,8 @@ pytest.importorskip("nnunetv2", reason="the worker extra is not installed")
 
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 
+from worker.messages import pack_training, unpack_training
 from worker.nnunet.dataset import Dataset, build
-from worker.nnunet.messages import pack_training, unpack_training
 from worker.nnunet.planner import (
     DATASET,
     FINGERPRINT,

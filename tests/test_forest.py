@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from backend.domain.geometry import Box
 from backend.domain.labels import Label, LabelSchema
 from backend.ranker.statistics import TileStatistics
-from worker.forest import ensemble, features
+from worker.forest import context, ensemble, features
 from worker.forest.segmenter import ForestSegmenter
 from worker.segmenter import (
     Budget,
@@ -234,6 +234,46 @@ def test_features_do_not_depend_on_the_cut() -> None:
     for box in (Box(90, 100, 40, 50), Box(150, 0, 50, WIDTH), Box(0, 259, 1, 1)):
         part = features.pixel_features(pixels, box, 120, 30, 1.5)
         np.testing.assert_array_equal(part, whole[box.slices])
+
+
+def test_context_does_not_depend_on_the_cut(tmp_path: Path) -> None:
+    """Neither of a tile nor of the bands of a sweep, however thin they are."""
+    pixels, truth = scene(3)
+    image = image_data(tmp_path, pixels, "image")
+    whole = Box(0, 0, HEIGHT, WIDTH)
+    sample = ensemble.draw_sample([truth], np.random.default_rng(0))
+    texture = features.of_image(image, whole, 12.0)
+    flat = texture.reshape(-1, features.COUNT)
+    first = ensemble.grow(flat[sample.pixel], sample, seed=0)
+    sight = context.Sight(image, 12.0, first, (3, 7))
+    seen = sight.of_box(whole)
+    assert seen.shape == (HEIGHT, WIDTH, context.count(2))
+    np.testing.assert_array_equal(seen[..., : features.COUNT], texture)
+    grain = ensemble.answer(first, (3, 7), texture)[1]
+    widest = round(max(context.HALVES) * 1.5)
+    square = grain[100 - widest : 101 + widest, 120 - widest : 121 + widest]
+    place = features.COUNT + len(context.HALVES) - 1
+    assert seen[100, 120, place] == pytest.approx(square.mean(), abs=1e-5)
+    for box in (Box(90, 100, 40, 50), Box(150, 0, 50, WIDTH), Box(0, 259, 1, 1)):
+        part = sight.of_box(box)
+        np.testing.assert_allclose(part, seen[box.slices], atol=1e-5)
+    bands = [Box(y, 0, min(17, HEIGHT - y), WIDTH) for y in range(0, HEIGHT, 17)]
+    swept = list(sight.of_bands(bands))
+    assert [band for band, _ in swept] == bands
+    joined = np.concatenate([part for _, part in swept])
+    np.testing.assert_allclose(joined, seen, atol=1e-5)
+
+
+def test_a_forest_of_an_earlier_release_asks_for_a_training(
+    tmp_path: Path, forest: ForestSegmenter
+) -> None:
+    pixels, truth = scene(1)
+    data = training(tmp_path, truth, pixels)
+    forest.train(data, tmp_path / "model", None, Budget(steps=1), Listener())
+    (tmp_path / "model/forest.joblib").rename(tmp_path / "model/members.joblib")
+    with pytest.raises(SegmenterError, match="train it anew") as caught:
+        forest.load(tmp_path / "model", Listener())
+    assert not caught.value.retryable
 
 
 def test_features_ignore_brightness_contrast_and_magnification() -> None:

@@ -27,10 +27,10 @@ import torch
 from backend.domain.geometry import Box
 from backend.domain.labels import UNKNOWN, Label, LabelSchema
 from backend.ranker.statistics import TileStatistics
+from worker.messages import pack_training, unpack_training
 from worker.nnunet import checkpoints, weights
 from worker.nnunet.dataset import build, refuse_hopeless
 from worker.nnunet.forms import PLAIN
-from worker.nnunet.messages import pack_training, unpack_training
 from worker.nnunet.model import Model, open_model, read_json, warm_weights
 from worker.nnunet.numbering import Numbering
 from worker.nnunet.planner import DATASET, find_profile, patch_of, plan

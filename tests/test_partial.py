@@ -17,9 +17,9 @@ from nnunetv2.training.loss.compound_losses import DC_and_CE_loss
 from test_nnunet import DISC, SCHEMA, STRIPE, prepared, training_data
 
 from backend.domain.labels import LIVER, UNKNOWN
+from worker.messages import pack_training, unpack_training
 from worker.nnunet import training
 from worker.nnunet.dataset import build, refuse_hopeless
-from worker.nnunet.messages import pack_training, unpack_training
 from worker.nnunet.model import open_model
 from worker.nnunet.monitor import monitor
 from worker.nnunet.numbering import Numbering

@@ -222,6 +222,12 @@ def stop_requested() -> bool:
     return _stop
 
 
+def breathe() -> None:
+    """Give way to a stop where nothing has to be saved."""
+    if stop_requested():
+        raise Stopped
+
+
 def serve(handlers: Mapping[str, Handler]) -> None:
     """Answer requests until the parent hangs up; the whole main of a child.
 

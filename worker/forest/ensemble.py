@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import joblib  # type: ignore[import-untyped]
 import numpy as np
@@ -11,12 +12,16 @@ from sklearn.ensemble import ExtraTreesClassifier
 
 from backend.domain.labels import UNKNOWN
 from worker.forest.features import F4
+from worker.segmenter import SegmenterError
+
+Trees: TypeAlias = ExtraTreesClassifier
 
 MEMBERS = 4
 TREES = 16
 PIXELS_PER_CLASS = 10_000
 _MIN_LEAF = 8
 _MAX_DEPTH = 18
+_FILE = "forest.joblib"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,7 @@ def draw_sample(targets: list[NDArray[np.uint8]], rng: np.random.Generator) -> S
     return Sample(*map(np.concatenate, zip(*parts, strict=True)))
 
 
-def grow(features: F4, sample: Sample, seed: int) -> ExtraTreesClassifier:
+def grow(features: F4, sample: Sample, seed: int) -> Trees:
     """Fit one member to the features (N, F) of its sample."""
     trees = ExtraTreesClassifier(
         TREES,
@@ -84,19 +89,36 @@ def grow(features: F4, sample: Sample, seed: int) -> ExtraTreesClassifier:
     return trees
 
 
-def save(members: list[ExtraTreesClassifier], folder: Path) -> None:
-    """Write the members into a model folder.
+@dataclass(frozen=True, slots=True)
+class Forest:
+    """Grown trees: `first` see texture alone, the members also what those believe."""
+
+    first: Trees
+    members: list[Trees]
+
+
+def save(forest: Forest, folder: Path) -> None:
+    """Write the trees into a model folder.
 
     joblib files are code to whoever reads them. That is fair here alone: this service
     writes and reads its model folders itself, and no route takes one in.
     """
-    joblib.dump(members, folder / "members.joblib", compress=3)
+    joblib.dump(forest, folder / _FILE, compress=3)
 
 
-def load(folder: Path) -> list[ExtraTreesClassifier]:
+def written(folder: Path) -> int:
+    """Return when `save` wrote into this folder, in nanoseconds."""
+    try:
+        return (folder / _FILE).stat().st_mtime_ns
+    except FileNotFoundError:
+        text = "An earlier version of Cisterna made this forest: train it anew."
+        raise SegmenterError(text, retryable=False) from None
+
+
+def load(folder: Path) -> Forest:
     """Read what `save` wrote."""
-    members: list[ExtraTreesClassifier] = joblib.load(folder / "members.joblib")
-    return members
+    forest: Forest = joblib.load(folder / _FILE)
+    return forest
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +136,7 @@ class Belief:
 
 
 def believe(
-    members: list[ExtraTreesClassifier],
+    members: list[Trees],
     values: tuple[int, ...],
     features: F4,
     breathe: Callable[[], None],
@@ -145,7 +167,7 @@ def believe(
     )
 
 
-def answer(member: ExtraTreesClassifier, values: tuple[int, ...], features: F4) -> F4:
+def answer(member: Trees, values: tuple[int, ...], features: F4) -> F4:
     """Return one member's probabilities (C + 1, h, w) for (h, w, F) features."""
     height, width, count = features.shape
     p = np.zeros((len(values) + 1, height, width), np.float32)

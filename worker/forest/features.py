@@ -28,6 +28,13 @@ def scale_of(image: ImageData, working_nm: float | None) -> float:
     return working_nm / image.pixel_nm
 
 
+def of_image(image: ImageData, box: Box, working_nm: float | None) -> F4:
+    """Return `pixel_features` of a part of this image."""
+    pixels = np.load(image.path, mmap_mode="r", allow_pickle=False)
+    scale = scale_of(image, working_nm)
+    return pixel_features(pixels, box, image.mean, image.sd, scale)
+
+
 def pixel_features(
     pixels: NDArray[np.generic], box: Box, mean: float, sd: float, scale: float
 ) -> F4:

@@ -5,11 +5,11 @@ predictions, and it keeps every test of the service honest without a network.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 from worker.child import Child
 from worker.crops import pack_crops, pack_offsets
+from worker.messages import pack_image, pack_training
 from worker.segmenter import (
     NO_OFFSETS,
     Budget,
@@ -43,12 +43,7 @@ class ForestSegmenter:
         result = self._child.request(
             {
                 "do": "train",
-                "labels": [(label.value, label.name) for label in data.schema.labels],
-                "images": [asdict(image) for image in data.images.values()],
-                "tiles": [asdict(tile) for tile in data.tiles],
-                "validation": [asdict(tile) for tile in data.validation],
-                "working_nm": data.working_nm,
-                "seed": data.seed,
+                "data": pack_training(data),
                 "into": into.absolute(),
             },
             report,
@@ -71,7 +66,7 @@ class ForestSegmenter:
             {
                 "do": "predict",
                 "model": model.absolute(),
-                "image": asdict(image),
+                "image": pack_image(image),
                 "tile": tile,
                 "into": into.absolute(),
                 "offsets": pack_offsets(offsets),

@@ -15,9 +15,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from worker.child import Emit, Stopped, serve, stop_requested
+from worker.child import Emit, Stopped, breathe, serve, stop_requested
 from worker.crops import unpack_crops, unpack_offsets
-from worker.nnunet.messages import unpack_image, unpack_training
+from worker.messages import unpack_image, unpack_training
 from worker.segmenter import Budget, Progress
 
 
@@ -72,10 +72,6 @@ def predict(request: dict[str, Any], emit: Emit) -> dict[str, Any]:
     load(request, emit)
     from worker.nnunet.sweep import sweep
 
-    def check() -> None:
-        if stop_requested():
-            raise Stopped
-
     def progress(fraction: float) -> None:
         emit(Progress(f"{fraction:.0%} of the image", fraction))
 
@@ -85,7 +81,7 @@ def predict(request: dict[str, Any], emit: Emit) -> dict[str, Any]:
         request["tile"],
         Path(request["into"]),
         progress,
-        check,
+        breathe,
         offsets=unpack_offsets(request["offsets"]),
         crops=unpack_crops(request["crops"]),
         smaller=request["smaller"],

@@ -11,7 +11,7 @@ from typing import Any
 
 from worker.child import Child
 from worker.crops import pack_crops, pack_offsets
-from worker.nnunet.messages import pack_image, pack_training
+from worker.messages import pack_image, pack_training
 from worker.segmenter import (
     NO_OFFSETS,
     Budget,
