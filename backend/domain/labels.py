@@ -4,6 +4,7 @@ A raster is uint8: 1-254 are label values, 255 is *unknown*, 0 is *none of the
 labels this revision is complete for*.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 BACKGROUND = 0
@@ -68,13 +69,33 @@ class LabelSchema:
         return best if best is not None and best.priority > 1 else None
 
 
+PALETTE = (
+    "#4477AA",
+    "#EE6677",
+    "#CCBB44",
+    "#228833",
+    "#AA3377",
+    "#56B4E9",
+    "#E69F00",
+    "#98F8B0",
+)
+"""Hues that stay apart for colour-blind eyes, in the order labels take them."""
+
+
+def next_colour(taken: Collection[str]) -> str:
+    """Return the first hue that no label has; once all are taken, they come again."""
+    used = {colour.upper() for colour in taken}
+    free = (colour for colour in PALETTE if colour not in used)
+    return next(free, PALETTE[len(taken) % len(PALETTE)])
+
+
 LIVER = LabelSchema(
     (
-        Label(1, "nucleus", "#4477AA"),
-        Label(2, "mitochondria", "#EE6677"),
-        Label(3, "lipid droplet", "#CCBB44"),
-        Label(4, "ER", "#228833", priority=1.5, precision_floor=0.8),
-        Label(5, "cell boundary", "#AA3377"),
+        Label(1, "nucleus", PALETTE[0]),
+        Label(2, "mitochondria", PALETTE[1]),
+        Label(3, "lipid droplet", PALETTE[2]),
+        Label(4, "ER", PALETTE[3], priority=1.5, precision_floor=0.8),
+        Label(5, "cell boundary", PALETTE[4]),
     )
 )
 PRESETS: dict[str, LabelSchema] = {"liver": LIVER}

@@ -67,7 +67,11 @@ class NewLabel(Body):
     """A class to add; its value is chosen by the service unless given."""
 
     name: LabelName = Field(examples=["peroxisome"])
-    colour: Colour = Field("#888888", examples=["#66CCEE"])
+    colour: Colour | None = Field(
+        None,
+        description="The next of a palette for colour-blind eyes, if null.",
+        examples=["#66CCEE"],
+    )
     value: int | None = Field(None, ge=1, le=254, description="Free value, or null.")
     priority: float = Field(1.0, ge=0.1, le=10, description="Weight in the ranking.")
     target_recall: float = Field(0.9, gt=0, le=1)

@@ -8,7 +8,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from backend.domain.errors import Conflict, Invalid
-from backend.domain.labels import PRESETS, RESERVED
+from backend.domain.labels import PRESETS, RESERVED, next_colour
 from backend.domain.states import Role
 from backend.models import Label, Membership, Project
 from backend.schemas.project import LabelEdit, NewLabel, NewProject, ProjectEdit
@@ -158,7 +158,7 @@ def _add(row: Project, body: NewLabel) -> Label:
     label = Label(
         value=value,
         name=body.name,
-        colour=body.colour,
+        colour=body.colour or next_colour([label.colour for label in row.labels]),
         priority=body.priority,
         target_recall=body.target_recall,
         precision_floor=body.precision_floor,

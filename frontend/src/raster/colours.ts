@@ -6,21 +6,6 @@ import type { Raster, Rect } from "./types";
 export { HEAT, heat, paintHeat } from "./heat";
 export { fromHex, rgba, withAlpha } from "./rgba";
 
-/**
- * Eight hues that stay apart for colour-blind eyes and over grey, in the order labels take
- * them (the set of Okabe & Ito 2008, its black replaced by a mint that shows on dark tissue).
- */
-export const PALETTE: readonly string[] = [
-  "#56b4e9",
-  "#e69f00",
-  "#009e73",
-  "#f0e442",
-  "#d55e00",
-  "#cc79a7",
-  "#0072b2",
-  "#98f8b0",
-];
-
 const UNKNOWN_COLOUR = "#d0d0d0";
 const STRAY_COLOUR = "#808080";
 
