@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 import tifffile
@@ -244,6 +245,29 @@ def test_policies_and_tokens(cisterna: Terminal) -> None:
     assert "read-only" in cisterna(*words)[2]
     assert cisterna("token", "revoke", token["id"])[0] == 0
     assert cisterna("project", "list", "--token", token["secret"])[0] == 1
+
+
+def test_members_change_their_role_and_leave(cisterna: Terminal) -> None:
+    slug = cisterna.live.project()
+    link = cisterna.json("project", "invite", slug, "annotator")
+    httpx.post(
+        f"{cisterna.live.url}/api/v1/sessions",
+        json={"token": link["token"], "name": "Bo"},
+        trust_env=False,
+    ).raise_for_status()
+
+    def roles() -> dict[str, tuple[str, str]]:
+        found = cisterna.json("project", "members", slug)
+        return {row["name"]: (row["role"], row["user_id"]) for row in found}
+
+    role, bo = roles()["Bo"]
+    assert role == "annotator"
+    changed = cisterna.json("project", "set-role", slug, bo, "reviewer")
+    assert changed["role"] == "reviewer"
+    assert roles()["Bo"][0] == "reviewer"
+    assert cisterna("project", "remove-member", slug, bo)[0] == 0
+    assert "Bo" not in roles()
+    assert cisterna("project", "remove-member", slug, bo)[0] == 1
 
 
 def test_simulate_plays_rounds_and_goes_on_where_it_was(

@@ -21,6 +21,7 @@ from backend.schemas.project import (
 
 app = typer.Typer(help="Projects, labels and members.", rich_markup_mode=None)
 Project = Annotated[str, typer.Argument(help="Slug or id of the project.")]
+User = Annotated[uuid.UUID, typer.Argument(help="Id of the person; see members.")]
 GUIDELINE = "How to paint it."
 FLOOR = "Precision, 0 to 1, that is kept while recall is raised."
 SECOND = "Share of tiles, 0 to 1, that a second person paints unseen."
@@ -287,6 +288,21 @@ def practice(here: Session, project: Project) -> Shown:
 def members(here: Session, project: Project) -> Shown:
     """List everybody with a role in the project."""
     return here.service.projects.members(project)
+
+
+@app.command("set-role")
+@rest()
+def set_role(here: Session, project: Project, user: User, role: Role) -> Shown:
+    """Give a person this role in the project, in place of any other."""
+    return here.service.projects.set_role(project, user, role)
+
+
+@app.command("remove-member")
+@rest()
+def remove_member(here: Session, project: Project, user: User) -> Shown:
+    """Take a person out of the project; what they painted stays."""
+    here.service.projects.remove_member(project, user)
+    return f"{user} is no member any more."
 
 
 @app.command("invite")

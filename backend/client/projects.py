@@ -24,6 +24,7 @@ from backend.schemas.project import (
     MembershipView,
     NewInvitation,
     NewLabel,
+    NewMembership,
     NewProject,
     ProjectEdit,
     ProjectView,
@@ -104,6 +105,17 @@ class Projects:
         body = NewInvitation(role=role, hours=hours)
         path = f"projects/{project}/invitations"
         return self._transport.post(path, InvitationView, body)
+
+    def set_role(self, project: str, user: uuid.UUID, role: Role) -> MembershipView:
+        """Give a person this role in the project, in place of any other."""
+        path = f"projects/{project}/memberships/{user}"
+        body = NewMembership(role=role)
+        answer = self._transport.request("PUT", path, body=body)
+        return self._transport.parsed(answer, MembershipView)
+
+    def remove_member(self, project: str, user: uuid.UUID) -> None:
+        """Take a person out of the project; their work stays."""
+        self._transport.request("DELETE", f"projects/{project}/memberships/{user}")
 
     def gold(self, project: str) -> Iterator[GoldView]:
         """Yield the tiles whose truth is settled, newest first."""
