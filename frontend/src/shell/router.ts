@@ -10,12 +10,8 @@ export const path = computed(() => place.value.pathname.split("/").filter(Boolea
 /** The query of the address: deep links keep tile and view here. */
 export const query = computed(() => place.value.searchParams);
 
-/** Asked before the person leaves; a sentence keeps them here until they say yes. */
-export const guard = signal<(() => boolean) | null>(null);
-
 /** Go to a path of the page. */
 export function go(to: string, { replace = false } = {}): void {
-  if (!replace && guard.value && !guard.value()) return;
   history[replace ? "replaceState" : "pushState"](null, "", to);
   place.value = new URL(location.href);
 }
