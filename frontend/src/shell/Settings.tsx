@@ -1,6 +1,7 @@
 /** One's own tokens: bearer tokens for scripts, shown once. */
 import { useState } from "preact/hooks";
 import { all, api, body } from "../api/client";
+import { Copied } from "../widgets/Copied";
 import { confirm } from "../widgets/confirm";
 import { useLoaded } from "./load";
 import type { Me } from "./session";
@@ -69,10 +70,7 @@ export function Settings({ me }: { me: Me }) {
       </form>
       {secret && (
         <p class="banner" role="status">
-          Copy it now, it is not shown again: <code>{secret}</code>{" "}
-          <button type="button" onClick={() => navigator.clipboard.writeText(secret).catch(complain)}>
-            Copy
-          </button>
+          Copy it now, it is not shown again: <Copied text={secret} />
         </p>
       )}
       {tokens.error.value && <p role="alert">{tokens.error.value.message}</p>}

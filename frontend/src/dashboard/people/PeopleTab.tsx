@@ -4,6 +4,7 @@ import { api, body, type Schemas } from "../../api/client";
 import { useLoaded } from "../../shell/load";
 import { covers } from "../../shell/session";
 import { complain } from "../../shell/toasts";
+import { Copied } from "../../widgets/Copied";
 import { confirm } from "../../widgets/confirm";
 import type { TabProps } from "../Dashboard";
 
@@ -119,10 +120,7 @@ export function PeopleTab({ project, me }: TabProps) {
           </form>
           {link && (
             <p class="banner" role="status">
-              Send this to one person; it works once: <code>{link}</code>{" "}
-              <button type="button" onClick={() => navigator.clipboard.writeText(link).catch(complain)}>
-                Copy
-              </button>
+              Send this to one person; it works once: <Copied text={link} />
             </p>
           )}
         </>
