@@ -215,9 +215,20 @@ def test_tiles_tell_what_has_become_of_them(
         position: special.get(position, "free") for position in range(16)
     }
     assert states(split="pool") == states(image=str(image.id))
+    for state in {"free", "submitted", "returned", *special.values()}:
+        alone = {at: found for at, found in special.items() if found == state}
+        if state == "free":
+            alone = {at: "free" for at in range(16) if at not in special}
+        assert states(split="pool", state=state) == alone
     assert set(states(split="test").values()) == {"free"}
     assert admin.post(f"annotations/{accepted}/retract").status_code == 200
     assert states(split="pool")[9] == "free"
+    assert 9 not in states(split="pool", state="annotated")
+    assert admin.post(f"tasks/{done.json()['task_id']}/reopen").status_code == 200
+    again = admin.get(f"tiles/{image.tiles[4]}").json()
+    assert (again["state"], again["annotation_id"]) == ("returned", done.json()["id"])
+    listed = admin.get(f"projects/{project}/tiles", params={"state": "returned"})
+    assert listed.json()["items"] == [again]
 
 
 def test_a_rank_is_served_again_after_a_choice_of_others(

@@ -17,7 +17,13 @@ from backend.domain.states import Role, Split
 from backend.models import Query, QueryTile, Tile
 from backend.schemas.base import Page
 from backend.schemas.job import JobView
-from backend.schemas.query import NewQuery, QueryTileView, QueryView, TileStateView
+from backend.schemas.query import (
+    NewQuery,
+    QueryTileView,
+    QueryView,
+    TileState,
+    TileStateView,
+)
 from backend.schemas.queue import QueueView
 from backend.services import (
     access,
@@ -144,27 +150,42 @@ def list_tiles(
         uuid.UUID | None, Parameter(description="Only this image's tiles.")
     ] = None,
     split: Split | None = None,
+    state: TileState | None = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Page[TileStateView]:
-    """List tiles and what has become of each, in no particular order."""
+    """List tiles and what has become of each, those of the newest images first."""
     row = access.project(session, principal, project, Role.VIEWER)
     statement = select(Tile).where(Tile.project_id == row.id)
     if image is not None:
         statement = statement.where(Tile.image_id == image)
     if split is not None:
         statement = statement.where(Tile.split == split)
+    if state is not None:
+        statement = statement.where(tilestates.stand(row.id, state))
     found, following = pages.page(session, statement, Tile, cursor, limit)
-    states = tilestates.of(session, [tile.id for tile in found])
-    items = [
+    return Page(items=_tile_views(session, found), next=following)
+
+
+@router.get("/tiles/{tile}")
+def get_tile(
+    tile: uuid.UUID, session: SessionDep, principal: PrincipalDep
+) -> TileStateView:
+    """Return one tile and what has become of it."""
+    row = access.load(session, principal, Tile, tile, Role.VIEWER)
+    return _tile_views(session, [row])[0]
+
+
+def _tile_views(session: Session, tiles: Sequence[Tile]) -> list[TileStateView]:
+    states = tilestates.of(session, [tile.id for tile in tiles])
+    return [
         TileStateView(
             **taskviews.tile_view(tile).model_dump(),
             state=states[tile.id].state,
             annotation_id=states[tile.id].annotation_id,
         )
-        for tile in found
+        for tile in tiles
     ]
-    return Page(items=items, next=following)
 
 
 def _rank_view(ranked: QueryTile, tile: Tile) -> QueryTileView:

@@ -8,6 +8,7 @@ import typer
 from backend.cli.projects import Project
 from backend.cli.session import Session, Shown, rest
 from backend.domain.states import Split
+from backend.schemas.query import TileState
 
 app = typer.Typer(help="The order of tiles.", rich_markup_mode=None)
 Query = Annotated[uuid.UUID, typer.Argument(help="Id of the query.")]
@@ -85,6 +86,7 @@ def tiles(
     project: Project,
     image: uuid.UUID | None = None,
     split: Split | None = None,
+    state: TileState | None = None,
 ) -> Shown:
     """List tiles and what has become of each."""
-    return here.service.queries.tiles(project, image=image, split=split)
+    return here.service.queries.tiles(project, image=image, split=split, state=state)

@@ -6,7 +6,13 @@ from collections.abc import Iterator, Sequence
 from backend.client.transport import Transport
 from backend.domain.states import Split
 from backend.schemas.job import JobView
-from backend.schemas.query import NewQuery, QueryTileView, QueryView, TileStateView
+from backend.schemas.query import (
+    NewQuery,
+    QueryTileView,
+    QueryView,
+    TileState,
+    TileStateView,
+)
 from backend.schemas.queue import QueueView
 
 
@@ -53,7 +59,8 @@ class Queries:
         *,
         image: uuid.UUID | None = None,
         split: Split | None = None,
+        state: TileState | None = None,
     ) -> Iterator[TileStateView]:
         """Yield tiles with what has become of them."""
-        params = {"image": image and str(image), "split": split}
+        params = {"image": image and str(image), "split": split, "state": state}
         return self._transport.pages(f"projects/{project}/tiles", TileStateView, params)

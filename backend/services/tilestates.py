@@ -4,12 +4,11 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy import ColumnElement, String, and_, case, cast, literal, select
 from sqlalchemy.orm import Session
 
 from backend.domain.states import CHECKS, TaskKind, TaskState
-from backend.models import Annotation, Task
+from backend.models import Annotation, Task, Tile
 from backend.schemas.query import TileState
 
 _IN_WORK: dict[TaskState, TileState] = {
@@ -19,6 +18,40 @@ _IN_WORK: dict[TaskState, TileState] = {
     TaskState.RETURNED: "returned",
     TaskState.SKIPPED: "skipped",
 }
+_ACCEPTED = and_(
+    Annotation.accepted_at.is_not(None),
+    Annotation.retracted_at.is_(None),
+    Annotation.erased_at.is_(None),
+)
+_ASKED = and_(
+    Task.kind == TaskKind.ANNOTATE,
+    Task.source.not_in(CHECKS),
+    Task.state.in_(_IN_WORK),
+)
+_NEWEST = (
+    select(Annotation.id)
+    .where(Annotation.tile_id == Tile.id, _ACCEPTED)
+    .order_by(Annotation.revision.desc())
+    .limit(1)
+    .correlate(Tile)
+    .scalar_subquery()
+)
+_TASK = (
+    select(cast(Task.state, String))
+    .where(Task.tile_id == Tile.id, _ASKED)
+    .order_by(Task.state == TaskState.SKIPPED, Task.created_at)
+    .limit(1)
+    .correlate(Tile)
+    .scalar_subquery()
+)
+# a task in somebody's hands says more than an annotation there was before, and an
+# annotation more than a skip
+_STATE = case(
+    (TaskState.SKIPPED.value != _TASK, _TASK),
+    (_NEWEST.is_not(None), literal("annotated")),
+    (_TASK.is_not(None), _TASK),
+    else_=literal("free"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,42 +63,23 @@ class Standing:
 
 
 def of(session: Session, tile_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Standing]:
-    """Return the standing of each tile.
-
-    A task in somebody's hands says more than an annotation there was before, and an
-    annotation more than a skip.
-    """
-    annotated = dict(
-        session.execute(
-            select(Annotation.tile_id, Annotation.id)
-            .where(
-                Annotation.tile_id.in_(tile_ids),
-                Annotation.accepted_at.is_not(None),
-                Annotation.retracted_at.is_(None),
-                Annotation.erased_at.is_(None),
-            )
-            .ext(distinct_on(Annotation.tile_id))
-            .order_by(Annotation.tile_id, Annotation.revision.desc())
-        ).all()
+    """Return the standing of each tile."""
+    rows = session.execute(
+        select(Tile.id, _STATE, _NEWEST).where(Tile.id.in_(tile_ids))
     )
-    tasks: dict[uuid.UUID, TaskState] = {}
-    for tile_id, found in session.execute(
-        select(Task.tile_id, Task.state)
-        .where(
-            Task.tile_id.in_(tile_ids),
-            Task.kind == TaskKind.ANNOTATE,
-            Task.source.not_in(CHECKS),
-            Task.state.in_(_IN_WORK),
+    return {id: Standing(state, newest) for id, state, newest in rows}
+
+
+def stand(project_id: uuid.UUID, state: TileState) -> ColumnElement[bool]:
+    """Say which tiles of a project stand so, for a statement on tiles."""
+    if state == "free":
+        return state == _STATE
+    # few of a large pool's tiles: found by their own rows, not by looking at every tile
+    found = select(Task.tile_id).where(
+        Task.project_id == project_id, _ASKED, Task.state == state
+    )
+    if state == "annotated":
+        found = select(Annotation.tile_id).where(
+            Annotation.project_id == project_id, _ACCEPTED
         )
-        .order_by(Task.created_at)
-    ):
-        if tasks.get(tile_id) in (None, TaskState.SKIPPED):
-            tasks[tile_id] = found
-    standings = {}
-    for id in tile_ids:
-        task = tasks.get(id)
-        state: TileState = "annotated" if id in annotated else "free"
-        if task is not None and (task is not TaskState.SKIPPED or state == "free"):
-            state = _IN_WORK[task]
-        standings[id] = Standing(state, annotated.get(id))
-    return standings
+    return and_(Tile.id.in_(found), state == _STATE)

@@ -31,7 +31,7 @@ export function Pictures({ project, model, me, change }: Omit<TabProps, "act"> &
       ) : (
         <p class="quiet">It was not measured on {split} tiles: none of them was annotated when it was trained.</p>
       )}
-      <TestPanel key={split} project={project} model={model} split={split} />
+      <TestPanel key={split} project={project} model={model} split={split} change={change} />
       <Unseen project={project} model={model} me={me} change={change} />
     </>
   );

@@ -4,6 +4,7 @@ import { api, body, type Model, Problem, type Project, type Schemas } from "../.
 import { greyOf, maskOf, predictedLabels } from "../../api/pixels";
 import { compareRasters } from "../../raster/compare";
 import type { Grey, Raster } from "../../raster/types";
+import { type Change, useChanges } from "../../shell/events";
 import { useLoaded } from "../../shell/load";
 import { Picture } from "../../widgets/Picture";
 import { ERRORS, errors, greyPixels, labelled } from "../../widgets/tilePicture";
@@ -13,16 +14,20 @@ type Tile = Schemas["TileStateView"];
 const AT_ONCE = 3;
 
 /** Annotated tiles of a split as this version sees them. */
-export function TestPanel(props: { project: Project; model: Model; split: "test" | "validation" }) {
-  const { project, model, split } = props;
+export function TestPanel(props: {
+  project: Project;
+  model: Model;
+  split: "test" | "validation";
+  change: Change | null;
+}) {
+  const { project, model, split, change } = props;
   const [shown, setShown] = useState(AT_ONCE);
   const tiles = useLoaded(async () => {
+    const query = { split, state: "annotated", limit: 200 } as const;
     const page = await body(
-      api.GET("/api/v1/projects/{project}/tiles", {
-        params: { path: { project: project.slug }, query: { split, limit: 200 } },
-      }),
+      api.GET("/api/v1/projects/{project}/tiles", { params: { path: { project: project.slug }, query } }),
     );
-    return page.items.filter((tile) => tile.annotation_id !== null);
+    return page.items;
   }, [project.slug, split]);
   const found = tiles.value.value;
   return (
@@ -31,7 +36,7 @@ export function TestPanel(props: { project: Project; model: Model; split: "test"
       {tiles.error.value && <p role="alert">{tiles.error.value.message}</p>}
       {found?.length === 0 && <p class="quiet">No {split} tile is annotated.</p>}
       {found?.slice(0, shown).map((tile) => (
-        <Row key={tile.id} project={project} model={model} tile={tile} />
+        <Row key={tile.id} project={project} model={model} tile={tile} change={change} />
       ))}
       {found && found.length > 0 && (
         <p class="row">
@@ -51,8 +56,11 @@ export function TestPanel(props: { project: Project; model: Model; split: "test"
   );
 }
 
-function Row({ project, model, tile }: { project: Project; model: Model; tile: Tile }) {
+function Row(props: { project: Project; model: Model; tile: Tile; change: Change | null }) {
+  const { project, model, tile, change } = props;
   const loaded = useLoaded(() => fetchRow(model, tile), [model.id, tile.id]);
+  // a prediction that was asked for comes with a job; what is shown already stays
+  useChanges(change, ["job"], () => loaded.error.value && loaded.again());
   const row = loaded.value.value;
   if (loaded.error.value) return <p class="quiet">{loaded.error.value.message}</p>;
   if (!row) return <p class="quiet">Loading a tile …</p>;
