@@ -9,8 +9,9 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from api_fixtures import client_with, person
 from live_fixtures import Live
-from loop_fixtures import project_id
+from loop_fixtures import ER, project_id
 from numpy.typing import NDArray
 from page_fixtures import (
     Browsing,
@@ -21,16 +22,19 @@ from page_fixtures import (
     violations,
 )
 from playwright.sync_api import Page, Response, expect
+from sqlalchemy import delete, select
+from test_tasks import SIDE, claimed, submit
 
 from backend.client import Cisterna
-from backend.domain.states import JobKind, JobState, Lane
-from backend.models import Job
+from backend.domain.states import JobKind, JobState, Lane, ModelState, Split
+from backend.models import Image, Job, Prediction
 from backend.schemas.project import ProjectEdit
 from backend.services.access import now
 
 TABS = (
     "overview",
     "images",
+    "tiles",
     "queue",
     "training",
     "models",
@@ -187,6 +191,47 @@ def test_the_queue_says_why_these_tiles(
     expect(why.get_by_role("row")).to_have_count(21)
 
 
+def test_a_finished_tile_is_looked_at_made_gold_and_reopened(
+    live: Live, browse: Browsing
+) -> None:
+    slug = painting_project(live, "Finished")
+    ann = person(live.app, client_with(live.app, live.token), slug, "annotator")
+    task = claimed(ann, slug)[0]
+    mask = np.zeros((SIDE, SIDE), np.uint8)
+    mask[8:40, 8:40] = ER
+    sent = submit(ann, task, mask).json()
+    page = browse(bypass_csp=True)
+    page.goto(f"/projects/{slug}/tiles")
+    room = page.get_by_role("region", name="Tiles")
+    expect(room.get_by_role("listitem")).to_have_count(16)
+    room.get_by_label("Show state").select_option("annotated")
+    expect(room.get_by_role("listitem")).to_have_count(1)
+    room.get_by_role("listitem").get_by_role("button").press("Enter")
+    tile = page.get_by_role("dialog")
+    picture = tile.get_by_role("img", name="Revision 1 of tile")
+    expect(picture).to_be_visible()
+    assert 0.1 < (colour(pixels(picture)) > 20).mean() < 0.5
+    expect(tile.get_by_label("History")).to_contain_text("accepted")
+    assert violations(page) == []
+    tile.get_by_role("button", name="Make gold").click()
+    sure = page.get_by_role("dialog", name="Make it gold?")
+    sure.get_by_role("button", name="Make gold").click()
+    expect(page.get_by_text("Done.")).to_be_visible()
+    (gold,) = live.service.projects.gold(slug)
+    assert (str(gold.annotation_id), gold.practice) == (sent["id"], False)
+    # the address leads to the tile, whoever holds it
+    page.reload()
+    tile.get_by_role("button", name="Reopen").click()
+    sure = page.get_by_role("dialog", name="Reopen the tile?")
+    sure.get_by_role("button", name="Reopen").click()
+    expect(tile).to_contain_text("sent back")
+    expect(tile.get_by_role("button", name="Reopen")).to_have_count(0)
+    assert claimed(ann, slug)[0]["id"] == task["id"]
+    page.keyboard.press("Escape")
+    expect(tile).not_to_be_visible()
+    expect(room.get_by_text("No tile is like that")).to_be_visible()
+
+
 def test_managers_choose_the_strategy_and_its_numbers(
     live: Live, browse: Browsing
 ) -> None:
@@ -261,6 +306,29 @@ def test_the_pictures_of_a_version(live: Live, browse: Browsing, learnt: str) ->
     expect(panel.get_by_role("img")).to_have_count(12)
     panel.get_by_role("button", name="2 more").click()
     expect(panel.get_by_role("img")).to_have_count(20)
+    # a prediction that was collected is asked for, and the panel shows it by itself
+    (live_one,) = [
+        model
+        for model in live.service.models.list(learnt)
+        if model.state is ModelState.LIVE
+    ]
+    shown = panel.get_by_role("img").first
+    with live.app.state.database.unit_of_work() as session:
+        test_image = select(Image.id).where(Image.split == Split.TEST)
+        session.execute(
+            delete(Prediction).where(
+                Prediction.model_version_id == live_one.id,
+                Prediction.image_id.in_(test_image),
+            )
+        )
+    page.reload()
+    expect(panel.get_by_text("ask for it below").first).to_be_visible()
+    asked = page.get_by_role("region", name="A whole image")
+    asked.get_by_label("Image").select_option(label="scene 13 (test)")
+    with live.working():
+        asked.get_by_role("button", name="Predict it").click()
+        expect(shown).to_be_visible(timeout=60_000)
+    page.reload()
     expect(page.get_by_text("Dice of each organelle")).to_be_visible()
     expect(page.get_by_text("Metrics by organelle")).to_be_visible()
     whole = page.get_by_role("region", name="A whole image")
@@ -387,6 +455,13 @@ def test_a_token_is_shown_once_and_works(live: Live, browse: Browsing) -> None:
     page.get_by_label("only for reading").check()
     page.get_by_role("button", name="Make a token").click()
     secret = page.get_by_role("status").locator("code").inner_text()
+    # as over plain http, where browsers keep the clipboard to themselves
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_text("Copied.")).to_be_visible()
+    page.get_by_label("Name").press("Control+v")
+    expect(page.get_by_label("Name")).to_have_value(secret)
+    page.get_by_label("Name").fill("")
     with Cisterna(live.url, secret) as service:
         assert service.people.me().name == "admin"
     line = page.get_by_role("row").filter(has_text="notebook")

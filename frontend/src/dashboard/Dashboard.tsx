@@ -15,12 +15,14 @@ import { PeopleTab } from "./people/PeopleTab";
 import { PoliciesTab } from "./policies/PoliciesTab";
 import { QualityTab } from "./quality/QualityTab";
 import { QueueTab } from "./queue/QueueTab";
+import { TilesTab } from "./tiles/TilesTab";
 import { TrainingTab } from "./training/TrainingTab";
 import "./dashboard.css";
 
 const TABS = [
   ["overview", "Overview", OverviewTab],
   ["images", "Images", ImagesTab],
+  ["tiles", "Tiles", TilesTab],
   ["queue", "Queue", QueueTab],
   ["training", "Training", TrainingTab],
   ["models", "Models", ModelsTab],
@@ -61,8 +63,9 @@ export function Dashboard({ slug, tab, me }: { slug: string; tab: string; me: Me
     await loaded.again();
   };
   const project = loaded.value.value;
-  // who is in the project is the managers' to know, how well people do the reviewers'
-  const needs = { people: "manager", quality: "reviewer" } as const;
+  // who is in the project is the managers' to know, how well people do the reviewers';
+  // whoever is still to be measured on a tile does not see what others painted there
+  const needs = { people: "manager", quality: "reviewer", tiles: "reviewer" } as const;
   const tabs = TABS.filter(([name]) => !(name in needs) || covers(me, slug, needs[name as keyof typeof needs]));
   const [, , Tab] = tabs.find(([name]) => name === tab) ?? tabs[0];
   return (

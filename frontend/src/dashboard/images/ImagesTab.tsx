@@ -6,6 +6,7 @@ import { useLoaded } from "../../shell/load";
 import { query, setQuery } from "../../shell/router";
 import { covers } from "../../shell/session";
 import type { TabProps } from "../Dashboard";
+import { Filter } from "../Filter";
 import { ImageRow } from "./ImageRow";
 import { Staging } from "./Staging";
 import { Transfers } from "./Transfers";
@@ -46,8 +47,18 @@ export function ImagesTab({ project, me, change }: TabProps) {
         </>
       )}
       <p class="row">
-        <Filter name="state" value={state} options={Object.entries(STATES)} />
-        <Filter name="split" value={split} options={SPLITS.map(([name]) => [name, name])} />
+        <Filter
+          name="state"
+          value={state}
+          options={Object.entries(STATES)}
+          change={(value) => setQuery({ state: value })}
+        />
+        <Filter
+          name="split"
+          value={split}
+          options={SPLITS.map(([name]) => [name, name])}
+          change={(value) => setQuery({ split: value })}
+        />
         {found && <span class="quiet">{counted(found)}</span>}
       </p>
       {images.error.value && <p role="alert">{images.error.value.message}</p>}
@@ -83,25 +94,6 @@ export function ImagesTab({ project, me, change }: TabProps) {
         </div>
       )}
     </section>
-  );
-}
-
-function Filter(props: { name: string; value: string | null; options: readonly (readonly [string, string])[] }) {
-  return (
-    <label>
-      Show {props.name}{" "}
-      <select
-        value={props.value ?? ""}
-        onChange={(event) => setQuery({ [props.name]: event.currentTarget.value || null })}
-      >
-        <option value="">any</option>
-        {props.options.map(([value, text]) => (
-          <option key={value} value={value}>
-            {text}
-          </option>
-        ))}
-      </select>
-    </label>
   );
 }
 

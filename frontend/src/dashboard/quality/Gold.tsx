@@ -1,9 +1,9 @@
 /** Tiles whose truth is settled: to measure people by unseen, or to practise on. */
 import { all, api, type Project, type Schemas } from "../../api/client";
-import { boxed } from "../../api/pixels";
 import { useLoaded } from "../../shell/load";
 import { complain } from "../../shell/toasts";
 import { confirm } from "../../widgets/confirm";
+import { TilePicture } from "../TilePicture";
 
 type Tile = Schemas["GoldView"];
 
@@ -40,7 +40,7 @@ export function Gold({ project }: { project: Project }) {
       <h2 id="gold">Gold tiles</h2>
       {tiles.error.value && <p role="alert">{tiles.error.value.message}</p>}
       {found?.length === 0 && (
-        <p class="quiet">None yet: in a review, &ldquo;Make gold&rdquo; takes an accepted mask for the truth.</p>
+        <p class="quiet">None yet: &ldquo;Make gold&rdquo; in a review or among the tiles takes an accepted mask for the truth.</p>
       )}
       {found && found.length > 0 && (
         <table>
@@ -56,12 +56,7 @@ export function Gold({ project }: { project: Project }) {
             {found.map((gold) => (
               <tr key={gold.tile_id}>
                 <td>
-                  <img
-                    class="tile"
-                    loading="lazy"
-                    src={`/api/v1/images/${gold.tile.image_id}/region?level=0&format=png&${boxed(gold.tile.box)}`}
-                    alt={placeOf(gold)}
-                  />
+                  <TilePicture tile={gold.tile} />
                 </td>
                 <td>{new Date(gold.created_at).toLocaleDateString()}</td>
                 <td>
@@ -84,8 +79,4 @@ export function Gold({ project }: { project: Project }) {
       )}
     </section>
   );
-}
-
-function placeOf({ tile }: Tile): string {
-  return `tile at ${tile.box.x}, ${tile.box.y}`;
 }

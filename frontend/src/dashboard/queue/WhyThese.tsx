@@ -1,7 +1,8 @@
 /** The head of the live order: each tile with its picture and its reason. */
 import { useState } from "preact/hooks";
-import { api, body, type Schemas } from "../../api/client";
+import { api, body } from "../../api/client";
 import { useLoaded } from "../../shell/load";
+import { TilePicture } from "../TilePicture";
 
 const MORE = 10;
 
@@ -31,7 +32,7 @@ export function WhyThese({ query }: { query: string }) {
             <tr key={ranked.tile.id}>
               <td class="number">{ranked.rank}</td>
               <td>
-                <img class="tile" loading="lazy" src={thumbnail(ranked.tile)} alt={`Tile ${ranked.tile.position}`} />
+                <TilePicture tile={ranked.tile} />
               </td>
               <td>
                 {ranked.reason}
@@ -58,9 +59,4 @@ export function WhyThese({ query }: { query: string }) {
       )}
     </section>
   );
-}
-
-function thumbnail(tile: Schemas["TileView"]): string {
-  const { y, x, h, w } = tile.box;
-  return `/api/v1/images/${tile.image_id}/region?level=0&y=${y}&x=${x}&h=${h}&w=${w}&format=png`;
 }
