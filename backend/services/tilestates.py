@@ -28,7 +28,7 @@ _ASKED = and_(
     Task.source.not_in(CHECKS),
     Task.state.in_(_IN_WORK),
 )
-_NEWEST = (
+_NEWEST: ColumnElement[uuid.UUID] = (
     select(Annotation.id)
     .where(Annotation.tile_id == Tile.id, _ACCEPTED)
     .order_by(Annotation.revision.desc())
@@ -36,7 +36,7 @@ _NEWEST = (
     .correlate(Tile)
     .scalar_subquery()
 )
-_TASK = (
+_TASK: ColumnElement[str] = (
     select(cast(Task.state, String))
     .where(Task.tile_id == Tile.id, _ASKED)
     .order_by(Task.state == TaskState.SKIPPED, Task.created_at)
@@ -46,8 +46,8 @@ _TASK = (
 )
 # a task in somebody's hands says more than an annotation there was before, and an
 # annotation more than a skip
-_STATE = case(
-    (TaskState.SKIPPED.value != _TASK, _TASK),
+_STATE: ColumnElement[TileState] = case(
+    (_TASK.not_in([TaskState.SKIPPED.value]), _TASK),
     (_NEWEST.is_not(None), literal("annotated")),
     (_TASK.is_not(None), _TASK),
     else_=literal("free"),
@@ -73,7 +73,7 @@ def of(session: Session, tile_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Stand
 def stand(project_id: uuid.UUID, state: TileState) -> ColumnElement[bool]:
     """Say which tiles of a project stand so, for a statement on tiles."""
     if state == "free":
-        return state == _STATE
+        return _STATE.in_([state])
     # few of a large pool's tiles: found by their own rows, not by looking at every tile
     found = select(Task.tile_id).where(
         Task.project_id == project_id, _ASKED, Task.state == state
@@ -82,4 +82,4 @@ def stand(project_id: uuid.UUID, state: TileState) -> ColumnElement[bool]:
         found = select(Annotation.tile_id).where(
             Annotation.project_id == project_id, _ACCEPTED
         )
-    return and_(Tile.id.in_(found), state == _STATE)
+    return and_(Tile.id.in_(found), _STATE.in_([state]))
