@@ -5,7 +5,7 @@ import { specimen } from "../specimen";
 import { Workbench } from "../workbench";
 import { cursor } from "./cursor";
 import { followKeys } from "./keys";
-import { followPointer, type Pointer } from "./pointer";
+import { followPointer, penSeen, type Pointer } from "./pointer";
 import { dropPreview } from "./preview";
 import { makeTools, temporaryTool, type Tools } from "./tools/tools";
 import { fit, resize } from "./viewport";
@@ -34,6 +34,7 @@ const release = (name: string) =>
   stage.dispatchEvent(new KeyboardEvent("keyup", { key: name, bubbles: true }));
 
 beforeEach(() => {
+  penSeen.value = false;
   tool.value = "brush";
   paintValue.value = 1;
   brush.value = { size: 1, square: false };
@@ -137,6 +138,37 @@ describe("a press on the stage", () => {
     expect(bench.view.value.left).toBeCloseTo(left - 5, 6);
     send("pointerup", 15, 10, { pointerType: "touch", pointerId: 7 });
     expect(count(1)).toBe(1);
+  });
+
+  it("remembers the pen at the next tile", () => {
+    send("pointermove", 1, 1, { pointerType: "pen", pointerId: 9, buttons: 0 });
+    pointer.dispose();
+    pointer = followPointer(stage, bench, makeTools(bench, {} as Smart));
+    send("pointerdown", 10, 10, { pointerType: "touch", pointerId: 7 });
+    expect(count(1)).toBe(0);
+    pointer.dispose();
+  });
+
+  it("is the pen's even if a palm rested there first, whose dab is taken back", () => {
+    send("pointerdown", 10, 10, { pointerType: "touch", pointerId: 7 });
+    expect(count(1)).toBe(1);
+    send("pointerdown", 30, 30, { pointerType: "pen", pointerId: 9 });
+    send("pointermove", 34, 30, { pointerType: "pen", pointerId: 9 });
+    send("pointerup", 34, 30, { pointerType: "pen", pointerId: 9 });
+    send("pointerup", 10, 10, { pointerType: "touch", pointerId: 7 });
+    expect([value(10, 10), count(1)]).toEqual([0, 5]);
+  });
+
+  it("of a pen goes on whatever fingers do beside it", () => {
+    send("pointerdown", 30, 30, { pointerType: "pen", pointerId: 9 });
+    const { scale, left } = bench.view.value;
+    send("pointerdown", 10, 10, { pointerType: "touch", pointerId: 7 });
+    send("pointerdown", 10, 20, { pointerType: "touch", pointerId: 8 });
+    send("pointermove", 10, 30, { pointerType: "touch", pointerId: 8 });
+    send("pointermove", 34, 30, { pointerType: "pen", pointerId: 9 });
+    send("pointerup", 34, 30, { pointerType: "pen", pointerId: 9 });
+    expect(count(1)).toBe(5);
+    expect(bench.view.value).toMatchObject({ scale, left });
   });
 
   it("is a step of its own when a key comes between, and Escape takes it back", () => {

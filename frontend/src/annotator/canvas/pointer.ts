@@ -1,4 +1,5 @@
 /** Mouse, pen and fingers on the stage. */
+import { signal } from "@preact/signals";
 import type { Point } from "../../raster/polygon";
 import { tool } from "../settings";
 import type { Workbench } from "../workbench";
@@ -13,6 +14,9 @@ const PEN_ERASER = 32;
 
 /** Tools that read Shift for themselves; with all others it picks a label. */
 const SHIFT = new Set(["fill", "polygon", "pan"]);
+
+/** Whether a pen has been here since the page was loaded; from then on fingers only move the picture. */
+export const penSeen = signal(false);
 
 /** What a press does until it is let go. */
 type Press =
@@ -35,7 +39,6 @@ export function followPointer(stage: HTMLElement, bench: Workbench, tools: Tools
   const fingers = new Map<number, Point>();
   let corner = stage.getBoundingClientRect();
   let press: Press | null = null;
-  let hasPen = false;
   let latest: Spot | null = null;
   const measure = () => (corner = stage.getBoundingClientRect());
 
@@ -51,14 +54,22 @@ export function followPointer(stage: HTMLElement, bench: Workbench, tools: Tools
   const painted = (event: Event) =>
     stage.dispatchEvent(new CustomEvent("painted", { detail: event.timeStamp }));
 
+  const notice = (event: PointerEvent) => {
+    if (event.pointerType === "pen") penSeen.value = true;
+  };
+  const byFinger = () => press !== null && fingers.has(press.id);
+
   function down(event: PointerEvent): void {
     measure();
     stage.focus({ preventScroll: true });
-    hasPen ||= event.pointerType === "pen";
+    notice(event);
     if (event.pointerType === "touch") {
       fingers.set(event.pointerId, screen(event));
-      if (fingers.size === 2) abandon();
+      if (fingers.size === 2 && byFinger()) abandon();
       if (fingers.size > 1) return;
+    } else if (event.pointerType === "pen" && byFinger()) {
+      // a palm that rested there first
+      abandon();
     }
     // a second button or a palm beside the pen
     if (press !== null) return;
@@ -70,7 +81,7 @@ export function followPointer(stage: HTMLElement, bench: Workbench, tools: Tools
     const name = toolHeld(chosen, panning, event.altKey) ?? chosen;
     latest = spot(event, erase);
     // who has a pen moves the picture with the other hand, and rests a palm
-    if (event.button === 1 || name === "pan" || (hasPen && event.pointerType === "touch")) {
+    if (event.button === 1 || name === "pan" || (penSeen.peek() && event.pointerType === "touch")) {
       press = { kind: "pan", id: event.pointerId, at: screen(event), picks: event.button === 1 };
     } else if (event.shiftKey && !SHIFT.has(name)) {
       pick(bench, latest);
@@ -84,7 +95,12 @@ export function followPointer(stage: HTMLElement, bench: Workbench, tools: Tools
   }
 
   function move(event: PointerEvent): void {
-    if (fingers.has(event.pointerId) && fingers.size > 1) return pinch(event);
+    notice(event);
+    if (fingers.has(event.pointerId)) {
+      const before = [...fingers.values()];
+      fingers.set(event.pointerId, screen(event));
+      if (before.length > 1) return pinch(before);
+    }
     if (press === null) {
       latest = spot(event, false);
       tools[activeTool.peek()].hover?.(latest);
@@ -112,11 +128,10 @@ export function followPointer(stage: HTMLElement, bench: Workbench, tools: Tools
     show(bench, panned(bench.view.peek(), dx, dy));
   }
 
-  function pinch(event: PointerEvent): void {
-    const before = [...fingers.values()];
-    fingers.set(event.pointerId, screen(event));
+  function pinch(before: readonly Point[]): void {
+    // hands beside a stroke hold still what is painted on
+    if (before.length !== 2 || press !== null) return;
     const after = [...fingers.values()];
-    if (before.length !== 2) return;
     const view = bench.view.peek();
     show(bench, pinched(view, [before[0], before[1]], [after[0], after[1]]));
   }
