@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { apply } from "../../raster/apply";
 import { lint } from "../../raster/lint";
 import { query, setQuery } from "../../shell/router";
-import { locked, paintValue } from "../settings";
+import { locked, paintValue, shownLabels, uncertainty } from "../settings";
 import { specimen, uuid } from "../specimen";
 import { saving } from "./actions";
 import type { Desk } from "./desk";
@@ -186,6 +186,27 @@ describe("a tile", () => {
     sit();
     await opened(uuid(101));
     expect(desk.work.value?.bench.view.value).toEqual({ left: 3, top: -4.5, scale: 2 });
+  });
+
+  test("is not looked at as a link looks at another one", async () => {
+    queue(1);
+    setQuery({ tile: uuid(101), view: "3,-4.5,2" });
+    sit();
+    await opened(uuid(100));
+    expect(desk.work.value?.bench.view.value).toEqual({ left: 0, top: 0, scale: 1 });
+  });
+
+  test("is first seen without the map of doubt and the pre-label's view", async () => {
+    queue(2);
+    sit();
+    await opened(uuid(100));
+    uncertainty.value = { ...uncertainty.value, visible: true, opacity: 0.3 };
+    shownLabels.value = "difference";
+    dab();
+    await desk.send();
+    await opened(uuid(101));
+    expect(uncertainty.value).toMatchObject({ visible: false, opacity: 0.3 });
+    expect(shownLabels.value).toBe("mine");
   });
 
   test("arrives as it was painted, with what is said of it", async () => {

@@ -6,6 +6,7 @@ import { watch } from "../../shell/events";
 import { go, query, setQuery } from "../../shell/router";
 import { complain, tell } from "../../shell/toasts";
 import { confirm } from "../../widgets/confirm";
+import { shownLabels, uncertainty } from "../settings";
 import { Workbench } from "../workbench";
 import { type FlowActions, pins, saving } from "./actions";
 import { type ActiveClock, startActive } from "./active";
@@ -168,7 +169,9 @@ export function sitDown({ slug, me, kind, done }: Errand): Desk {
     larder.keepOnly(next);
     const { sheet, startedFrom } = fetched;
     const bench = new Workbench(sheet, beginning);
-    const view = work.peek() === null ? namedView(query.peek().get("view")) : null;
+    // a link's view is of the tile it names, and there may be another one by now
+    const isNamed = query.peek().get("tile") === task.id;
+    const view = isNamed ? namedView(query.peek().get("view")) : null;
     if (view) bench.view.value = view;
     // who mends a revision says no more of it than its author, unless they mean to
     const said = beginning.completeFor ?? (kind === "review" ? startedFrom : null);
@@ -182,6 +185,9 @@ export function sitDown({ slug, me, kind, done }: Errand): Desk {
       lapsed.value = false;
       problem.value = null;
       locks.lay(sheet, work.peek() === null);
+      // no tile is first seen through the model's eyes
+      uncertainty.value = { ...uncertainty.peek(), visible: false };
+      shownLabels.value = "mine";
       const autosave = startAutosave(bench, me, beginning, clock.seconds, flag);
       const slips = lookForSlips(bench, clock.seconds);
       work.value = { bench, autosave, clock, slips, startedFrom };
