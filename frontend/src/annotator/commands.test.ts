@@ -1,6 +1,8 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
+import type { Label } from "../api/client";
 import { UNKNOWN } from "../raster/types";
 import { command, type Context } from "./commands";
+import { onlyAsked } from "./flow/sheet";
 import { measure } from "./panels/cleaning";
 import { sheet } from "./panels/sheets";
 import * as settings from "./settings";
@@ -78,14 +80,15 @@ describe("the pre-label", () => {
     expect(context.bench.history.canUndo).toBe(false);
   });
 
-  it("is taken over only for the labels a task asks for", () => {
-    const start = new Uint8Array(64 * 64).fill(3);
-    const context = onBench({ start, asked: [labels[0]] });
-    run("prelabel.all", context);
-    expect(count(context.bench, 3)).toBe(64 * 64);
-    const whole = onBench({ start });
-    run("prelabel.all", whole);
-    expect(count(whole.bench, 3)).toBe(0);
+  it("says nothing of labels a task does not ask for", () => {
+    const start = new Uint8Array(64 * 64).fill(3, 0, 64 * 32);
+    const { prelabel, project } = specimen();
+    const of = (asked: readonly Label[]) => onlyAsked(prelabel!.data, start, asked, project);
+    const lower = (value: number) => of([labels[value - 1]]).subarray(64 * 32);
+    expect(of([labels[0]]).subarray(0, 64 * 32).every((value) => value === 3)).toBe(true);
+    expect(lower(1).every((value) => value === 0)).toBe(true);
+    expect(lower(2)).toEqual(prelabel!.data.subarray(64 * 32));
+    expect(of(labels)).toEqual(prelabel!.data);
   });
 
   it("is cleared per label even where only background may be painted", () => {

@@ -43,6 +43,7 @@ export function specimen(size = 64, margin = 16, changes: Partial<Sheet> = {}): 
     grey: grey(size + 2 * margin, (x, y) => around(x - margin, y - margin)),
     box,
     start: new Uint8Array(size * size),
+    before: [],
     prelabel: {
       width: size,
       height: size,

@@ -19,7 +19,9 @@ export interface Sheet {
   readonly box: Rect;
   /** The tile's last accepted or sent raster, or zeros. */
   readonly start: Uint8Array;
-  /** What the live version says; null for a blind task or before the first model. */
+  /** Labels that are not asked for and that `start` is complete for already; they stay so. */
+  readonly before: readonly number[];
+  /** What the live version says of what is asked; null for a blind task or before the first model. */
   readonly prelabel: Raster | null;
   /** Entropy per pixel of the tile in nats; fetched when it is first asked for. */
   readonly entropy: () => Promise<Float32Array | null>;

@@ -35,6 +35,7 @@ export async function practiceSheet(found: Schemas["PracticeView"], project: Pro
     asked: project.labels.filter((label) => complete.includes(label.value)),
     ...(await fetchContext(task, image, project.tile_size)),
     start: new Uint8Array(tile.box.w * tile.box.h),
+    before: [],
     prelabel: null,
     entropy: async () => null,
     probability: async () => null,

@@ -31,8 +31,6 @@ export interface Work {
   readonly autosave: Autosave;
   readonly clock: ActiveClock;
   readonly slips: Slips;
-  /** Labels the raster it starts from is complete for. */
-  readonly startedFrom: readonly number[];
 }
 
 export interface Desk {
@@ -190,7 +188,7 @@ export function sitDown({ slug, me, kind, done }: Errand): Desk {
       shownLabels.value = "mine";
       const autosave = startAutosave(bench, me, beginning, clock.seconds, flag);
       const slips = lookForSlips(bench, clock.seconds);
-      work.value = { bench, autosave, clock, slips, startedFrom };
+      work.value = { bench, autosave, clock, slips };
     });
     setQuery({ tile: task.id, view: view && nameOfView(view) });
   }
@@ -258,12 +256,10 @@ export function sitDown({ slug, me, kind, done }: Errand): Desk {
 
   function send(): Promise<void> {
     findings.value = null;
-    return finish(async ({ bench, autosave, clock, startedFrom }, task) => {
+    return finish(async ({ bench, autosave, clock }, task) => {
       const { sheet } = bench;
-      const asked = sheet.asked.map((label) => label.value);
       // an ER pass over a nucleus pass: what was complete before and is locked now stays so
-      const before = startedFrom.filter((value) => !asked.includes(value));
-      const complete = [...before, ...bench.completeFor.peek()].sort((a, b) => a - b);
+      const complete = [...sheet.before, ...bench.completeFor.peek()].sort((a, b) => a - b);
       const facts = new URLSearchParams({
         complete_for: complete.join(","),
         active_seconds: clock.seconds().toFixed(1),

@@ -1,5 +1,5 @@
 /** Everything a tile needs, fetched at once. */
-import { api, body, bytes, type Image, Problem, type Project, type Task } from "../../api/client";
+import { api, body, bytes, type Image, type Label, Problem, type Project, type Task } from "../../api/client";
 import { boxed, greyOf } from "../../api/pixels";
 import { fromHalf } from "../../raster/half";
 import type { Grey, Raster, Rect } from "../../raster/types";
@@ -53,15 +53,17 @@ export async function fetchReady(
     fetchPins(task.id, me),
   ]);
   const wanted = task.complete_for;
+  const asked = project.labels.filter((label) => wanted === null || wanted.includes(label.value));
   let entropy: Promise<Float32Array | null> | null = null;
   const sheet: Sheet = {
     task,
     project,
     image,
-    asked: project.labels.filter((label) => wanted === null || wanted.includes(label.value)),
+    asked,
     ...context,
     start: mask.labels,
-    prelabel,
+    prelabel: prelabel && { ...prelabel, data: onlyAsked(prelabel.data, mask.labels, asked, project) },
+    before: mask.completeFor.filter((value) => !asked.some((label) => label.value === value)),
     entropy: () => (entropy ??= fetchMap(task, "entropy").then((found) => found && fromHalf(found))),
     probability: async (label) => {
       const found = await fetchMap(task, "probability", label.name);
@@ -69,6 +71,18 @@ export async function fetchReady(
     },
   };
   return { sheet, draft, startedFrom: mask.completeFor, pins };
+}
+
+/** What a model says of the labels that are asked for; the others stay as the tile has them. */
+export function onlyAsked(
+  said: Uint8Array,
+  start: Uint8Array,
+  asked: readonly Label[],
+  { labels }: Project,
+): Uint8Array {
+  const kept = new Uint8Array(256);
+  for (const { value } of labels) if (!asked.some((one) => one.value === value)) kept[value] = 1;
+  return said.map((value, i) => (kept[start[i]] === 1 ? start[i] : kept[value] === 1 ? 0 : value));
 }
 
 function imageOf(id: string, images: Images): Promise<Image> {

@@ -144,6 +144,7 @@ function Switch(props: { icon: IconName; text: string; on: boolean; flip: () => 
 /** Which labels are marked in full when the tile is sent. */
 function CompleteFor({ bench }: { bench: Workbench }) {
   const complete = bench.completeFor.value;
+  const { before, project } = bench.sheet;
   const flip = (value: number) => {
     bench.completeFor.value = complete.includes(value)
       ? complete.filter((other) => other !== value)
@@ -152,17 +153,19 @@ function CompleteFor({ bench }: { bench: Workbench }) {
   return (
     <fieldset class="complete">
       <legend>Complete for (every pixel is marked)</legend>
-      {bench.sheet.project.labels.map((label) => (
-        <label key={label.value}>
+      {project.labels.map(({ value, name }) => (
+        <label key={value}>
           <input
             type="checkbox"
-            checked={complete.includes(label.value)}
-            onChange={() => flip(label.value)}
+            checked={complete.includes(value) || before.includes(value)}
+            disabled={before.includes(value)}
+            onChange={() => flip(value)}
           />
-          {label.name}
+          {name}
+          {before.includes(value) && <span class="quiet">from before</span>}
         </label>
       ))}
-      {complete.length < bench.sheet.project.labels.length && (
+      {complete.length + before.length < project.labels.length && (
         <p class="quiet">Where the others are not painted, nothing is learnt about them.</p>
       )}
     </fieldset>

@@ -9,7 +9,7 @@ import { acceptLabel, clearLabel } from "./prelabel";
 /** Accept or clear per label, accept all, and which labels are seen. */
 export function Prelabel({ context }: { context: Context }) {
   const { bench } = context;
-  const { prelabel, project } = bench.sheet;
+  const { prelabel, asked } = bench.sheet;
   if (prelabel === null) return <p class="quiet">This tile comes without a pre-label.</p>;
   return (
     <>
@@ -23,9 +23,13 @@ export function Prelabel({ context }: { context: Context }) {
         value={shownLabels.value}
         change={(shown) => (shownLabels.value = shown)}
       />
-      {shownLabels.value !== "mine" && <p class="quiet">Painting goes into your labels.</p>}
+      <p class="quiet">
+        {shownLabels.value === "mine"
+          ? "Dashed outlines are the model's: nothing inside them counts until you accept or paint it."
+          : "Painting goes into your labels."}
+      </p>
       <ul class="acceptances">
-        {project.labels.map((label) => (
+        {asked.map((label) => (
           <li key={label.value}>
             <Swatch value={label.value} colour={label.colour} />
             <span class="name">{label.name}</span>

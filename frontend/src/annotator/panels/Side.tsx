@@ -30,7 +30,7 @@ export function Side({ context }: { context: Context }) {
       <Section name="protect" title="Protect" open>
         <Protect bench={bench} />
       </Section>
-      <Section name="prelabel" title="Pre-label">
+      <Section name="prelabel" title="Pre-label" open={bench.sheet.prelabel !== null}>
         <Prelabel context={context} />
       </Section>
       <Section name="image" title="Image">

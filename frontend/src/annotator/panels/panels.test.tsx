@@ -143,6 +143,19 @@ describe("the side panel", () => {
     expect(context.bench.completeFor.value).toEqual([1, 2, 3]);
   });
 
+  it("shows as complete what was so before and is not asked for", async () => {
+    const bench = new Workbench(specimen(64, 16, { asked: [labels[0]], before: [3] }));
+    await show(<Side context={{ bench, flow }} />);
+    const boxes = all<HTMLInputElement>(".complete input");
+    expect(boxes.map((box) => [box.checked, box.disabled])).toEqual([
+      [true, false],
+      [false, false],
+      [true, true],
+    ]);
+    expect(main.textContent).toContain("Dashed outlines are the model's");
+    expect(all(".acceptances li").map((row) => row.querySelector(".name")?.textContent)).toEqual([labels[0].name]);
+  });
+
   it("says how many pixels a cleaning would change, before it does", async () => {
     const start = new Uint8Array(64 * 64);
     start[5 * 64 + 5] = 1;

@@ -12,15 +12,11 @@ export function acceptLabel(bench: Workbench, value: number): Change | null {
   return apply(bench.raster, holding(prelabel, value), value, bench.writable.value);
 }
 
-/** Take over the whole pre-label; of labels the task does not ask for nothing changes. */
+/** Take over the whole pre-label. */
 export function acceptAll(bench: Workbench): Change | null {
-  const { prelabel, box, asked, project } = bench.sheet;
+  const { prelabel, box } = bench.sheet;
   if (prelabel === null) return null;
-  const rect = { x: 0, y: 0, w: box.w, h: box.h };
-  const wanted = new Uint8Array(256).fill(asked.length === project.labels.length ? 1 : 0);
-  for (const label of asked) wanted[label.value] = 1;
-  const bits = prelabel.data.map((value) => wanted[value]);
-  return replace(bench.raster, prelabel.data, rect, bench.writable.value, bits);
+  return replace(bench.raster, prelabel.data, { ...box, x: 0, y: 0 }, bench.writable.value);
 }
 
 /** Set all pixels of a label to background. */

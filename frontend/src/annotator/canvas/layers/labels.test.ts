@@ -31,19 +31,24 @@ beforeEach(() => {
 
 describe("the labels' layer", () => {
   it("is clear where there is no label or a hidden one", () => {
+    bench = new Workbench(specimen(64, 16, { prelabel: null }));
     expect(painted().every((pixel) => pixel === 0)).toBe(true);
     bench.raster.data.fill(1);
     hidden.value = new Set([1]);
     expect(painted().every((pixel) => pixel === 0)).toBe(true);
   });
 
-  it("dashes the contour of what is still as the model suggested", () => {
-    bench.raster.data.set(bench.sheet.prelabel!.data);
+  it("outlines in dashes what the model suggests, until it is accepted", () => {
     const suggested = edges(2);
-    bench.raster.data.forEach((value, i) => (bench.raster.data[i] = value === 2 ? 1 : 0));
-    const own = edges(1);
-    expect(suggested).toBeGreaterThan(own * 0.3);
-    expect(suggested).toBeLessThan(own * 0.7);
+    expect(painted()[32 * 64 + 32]).toBe(0);
+    bench.raster.data.set(bench.sheet.prelabel!.data);
+    const own = edges(2);
+    expect(suggested).toBeGreaterThan(own * 0.4);
+    expect(suggested).toBeLessThan(own * 0.8);
+    bench.raster.data.fill(1);
+    expect(edges(2)).toBe(suggested);
+    hidden.value = new Set([2]);
+    expect(edges(2)).toBe(0);
   });
 
   it("shows the pre-label or the difference instead, without touching the labels", () => {
@@ -69,6 +74,7 @@ describe("the labels' layer", () => {
   });
 
   it("hatches unknown", () => {
+    bench = new Workbench(specimen(64, 16, { prelabel: null }));
     bench.raster.data.fill(255);
     expect(new Set(painted()).size).toBe(2);
   });

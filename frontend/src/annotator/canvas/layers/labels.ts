@@ -1,5 +1,5 @@
 /** The labels over the picture, as the overlay settings want them. */
-import { lut, paintOverlay, PATTERN, rgba, withAlpha } from "../../../raster/colours";
+import { lut, paintOverlay, PATTERN, withAlpha } from "../../../raster/colours";
 import { DIFFERENCE, difference } from "../../../raster/compare";
 import type { Raster, Rect } from "../../../raster/types";
 import { UNKNOWN } from "../../../raster/types";
@@ -55,7 +55,7 @@ export function paintLabels(layer: Layer, bench: Workbench, rect: Rect, style: L
   layer.put(rect, (pixels) => {
     paintOverlay(source, rect, style.lut, style.mode, pixels, style);
     if (style.source === "mine" && style.mode !== "fill" && prelabel) {
-      dash(pixels, rect, raster, prelabel, style);
+      suggest(pixels, rect, raster, prelabel, style);
     }
   });
 }
@@ -66,23 +66,28 @@ function sourceOf(raster: Raster, prelabel: Raster | null, { source }: LabelStyl
   return { ...raster, data: difference(raster.data, prelabel.data) };
 }
 
-/** Gaps in the contour where a label is still the one the model suggested. */
-function dash(
+/** The outline of what the model suggests, in dashes, wherever the labels do not say the same. */
+function suggest(
   pixels: Uint32Array,
   rect: Rect,
-  raster: Raster,
-  prelabel: Raster,
+  { width, height, data: mine }: Raster,
+  { data }: Raster,
   style: LabelStyle,
 ): void {
-  const gap = style.mode === "both" ? style.lut : clear;
   for (let row = 0, o = 0; row < rect.h; row++) {
     const y = rect.y + row;
-    for (let x = rect.x, i = y * raster.width + x; x < rect.x + rect.w; x++, i++, o++) {
-      const value = raster.data[i];
-      if (value === 0 || ((x + y) & 7) < 4 || value !== prelabel.data[i]) continue;
-      if (pixels[o] === style.edge[value]) pixels[o] = gap[value];
+    for (let x = rect.x, i = y * width + x; x < rect.x + rect.w; x++, i++, o++) {
+      const value = data[i];
+      // weights that no common slope of an outline cancels out
+      if (value === mine[i] || ((3 * x + 5 * y) & 15) > 9 || style.lut[value] === 0) continue;
+      if (
+        (x > 0 && data[i - 1] !== value) ||
+        (x < width - 1 && data[i + 1] !== value) ||
+        (y > 0 && data[i - width] !== value) ||
+        (y < height - 1 && data[i + width] !== value)
+      ) {
+        pixels[o] = style.edge[value];
+      }
     }
   }
 }
-
-const clear = new Uint32Array(256).fill(rgba(0, 0, 0, 0));
