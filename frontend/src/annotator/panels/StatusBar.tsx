@@ -38,7 +38,7 @@ function Readout({ bench }: { bench: Workbench }) {
     <span class="readout">
       <span>
         x {at.x}, y {at.y}
-        {size && ` · ${nanometres(at.x * size.nm)}, ${nanometres(at.y * size.nm)}`}
+        {size && ` · ${nanometres(at.x * size.nm)}, ${nanometres(at.y * size.nm)}${size.assumed ? ", assumed" : ""}`}
       </span>
       <span>grey {Number.isInteger(greyValue) ? greyValue : greyValue.toPrecision(4)}</span>
       <span>{nameOf(bench, value)}</span>

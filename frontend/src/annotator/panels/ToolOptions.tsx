@@ -16,7 +16,7 @@ import type { Workbench } from "../workbench";
 import { lengthText } from "./lengths";
 
 const presets = [1, 4, 16, 48, 128];
-const withBrush = ["brush", "eraser", "threshold", "restore", "watershed"];
+const withBrush = ["brush", "eraser", "threshold", "restore"];
 
 /** Size and shape of the brush, and what else the tool can be told. */
 export function ToolOptions({ bench }: { bench: Workbench }) {
@@ -54,7 +54,7 @@ export function ToolOptions({ bench }: { bench: Workbench }) {
         />
       )}
       {tool.value === "threshold" && <GreyRange />}
-      {["fill", "holes", "polygon", "picker", "pan"].includes(tool.value) && (
+      {["fill", "holes", "polygon", "picker", "watershed", "pan"].includes(tool.value) && (
         <p class="quiet">This tool has nothing to set.</p>
       )}
     </>

@@ -8,10 +8,11 @@ export function pixelSize(bench: Workbench): { nm: number; assumed: boolean } | 
   return project.working_nm === null ? null : { nm: project.working_nm, assumed: true };
 }
 
-/** Pixels as people read them: "16 px · 128 nm". */
+/** Pixels as people read them: "16 px · 128 nm", with ", assumed" where nobody stated the size. */
 export function lengthText(bench: Workbench, pixels: number): string {
   const size = pixelSize(bench);
-  return size === null ? `${pixels} px` : `${pixels} px · ${nanometres(pixels * size.nm)}`;
+  if (size === null) return `${pixels} px`;
+  return `${pixels} px · ${nanometres(pixels * size.nm)}${size.assumed ? ", assumed" : ""}`;
 }
 
 /** "128 nm", "1.28 µm". */

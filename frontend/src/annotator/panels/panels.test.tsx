@@ -170,6 +170,13 @@ describe("the side panel", () => {
     await vi.waitFor(() => expect(specks().disabled).toBe(true));
   });
 
+  it("offers the size of the brush to tools that use it", async () => {
+    await show(<Side context={context} />);
+    expect(all("[aria-label='Brush sizes']")).toHaveLength(1);
+    await act(() => void (settings.tool.value = "watershed"));
+    expect(all("[aria-label='Brush sizes']")).toHaveLength(0);
+  });
+
   it("remembers which parts are folded", async () => {
     await show(<Side context={context} />);
     const part = all<HTMLDetailsElement>("details.section")[0];
@@ -273,6 +280,14 @@ describe("the status bar", () => {
     expect(text).toContain(`grey ${context.bench.sheet.grey.data[19 * 96 + 18]}`);
     expect(text).toContain("mitochondrion");
     expect(await faults()).toEqual([]);
+  });
+
+  it("says where a length rests on an assumed pixel size", async () => {
+    const { image } = context.bench.sheet;
+    const bench = new Workbench(specimen(64, 16, { image: { ...image, pixel_nm: null } }));
+    await show(<StatusBar bench={bench} />);
+    await act(() => void (bench.pointer.value = { x: 2, y: 3 }));
+    expect(main.textContent).toContain("x 2, y 3 · 16 nm, 24 nm, assumed");
   });
 
   it("reads out the chosen label's probability when it is wanted", async () => {
