@@ -55,7 +55,7 @@ function Tile({ bench }: { bench: Workbench }) {
       </div>
       <p id={help} class="unseen">
         Arrow keys move a crosshair by a pixel, with Shift by ten. Enter uses the tool there or
-        takes what it proposes; Shift and Enter put the brush down, so that arrows paint, and lift
+        takes what it proposes, and twice on one corner it closes a polygon; Shift and Enter put the brush down, so that arrows paint, and lift
         it again. Escape takes back what is not finished.
       </p>
       <ScaleBar bench={bench} />

@@ -7,6 +7,7 @@ import { cursor } from "./cursor";
 import { followKeys } from "./keys";
 import { followPointer, penSeen, type Pointer } from "./pointer";
 import { dropPreview } from "./preview";
+import { outline } from "./tools/polygon";
 import { makeTools, temporaryTool, type Tools } from "./tools/tools";
 import { fit, resize } from "./viewport";
 import { followWheel } from "./wheel";
@@ -223,6 +224,25 @@ describe("the keyboard alone", () => {
     expect(count(1)).toBe(6);
     bench.undo();
     expect(count(1)).toBe(1);
+  });
+
+  it("sets a polygon's corners, and a second Enter on the last closes it", () => {
+    tool.value = "polygon";
+    bench.pointer.value = null;
+    key("ArrowRight", { shiftKey: true });
+    const enter = () => key("Enter");
+    const far = (name: string) => key(name, { shiftKey: true });
+    enter();
+    enter();
+    expect(outline.value?.points).toHaveLength(1);
+    for (const way of ["ArrowRight", "ArrowDown", "ArrowLeft"]) {
+      far(way);
+      enter();
+    }
+    expect(outline.value?.points).toHaveLength(4);
+    expect(count(1)).toBe(0);
+    enter();
+    expect([outline.value, count(1)]).toEqual([null, 100]);
   });
 
   it("leaves keys to what one types in", () => {

@@ -10,9 +10,17 @@ const gestures: readonly (readonly [string, string])[] = [
   ["Space held, or the middle button", "Move the tile"],
   ["Alt held, the right button, or a pen's other end", "Erase with any brush"],
   ["Shift + click", "Pick the label there"],
-  ["Enter", "Close a polygon, take a suggestion"],
+  ["Enter", "Close a polygon, take what a tool proposes"],
   ["Backspace", "Take back a corner"],
   ["Escape", "Drop what a tool has begun"],
+];
+
+/** With the tile in focus and no mouse. */
+const crosshair: typeof gestures = [
+  ["Arrows, with Shift by ten", "Move a crosshair"],
+  ["Enter", "Use the tool there: a dab, a corner, a click"],
+  ["Enter twice", "Close a polygon on its last corner"],
+  ["Shift + Enter", "Put the brush down, and lift it again"],
 ];
 
 /** The sheet; opens with `?`. */
@@ -27,17 +35,8 @@ export function HelpSheet() {
         {groups.map((group) => (
           <Group key={group} title={group} />
         ))}
-        <section aria-label="Mouse and pen">
-          <h3>Mouse and pen</h3>
-          <dl>
-            {gestures.map(([gesture, means]) => (
-              <div key={gesture}>
-                <dt>{gesture}</dt>
-                <dd>{means}</dd>
-              </div>
-            ))}
-          </dl>
-        </section>
+        <Gestures title="Mouse and pen" list={gestures} />
+        <Gestures title="On the tile, without a mouse" list={crosshair} />
       </div>
       <p class="row">
         <button type="button" onClick={() => (sheet.value = "keys")}>
@@ -56,6 +55,22 @@ export function HelpSheet() {
         </label>
       </p>
     </Dialog>
+  );
+}
+
+function Gestures({ title, list }: { title: string; list: typeof gestures }) {
+  return (
+    <section aria-label={title}>
+      <h3>{title}</h3>
+      <dl>
+        {list.map(([gesture, means]) => (
+          <div key={gesture}>
+            <dt>{gesture}</dt>
+            <dd>{means}</dd>
+          </div>
+        ))}
+      </dl>
+    </section>
   );
 }
 

@@ -4,6 +4,7 @@ import { apply } from "../../../raster/apply";
 import { type Point, polygon } from "../../../raster/polygon";
 import { paintValue } from "../../settings";
 import type { Workbench } from "../../workbench";
+import { cursor } from "../cursor";
 import { erasable } from "./ink";
 import type { Spot, Tool } from "./tool";
 
@@ -18,7 +19,7 @@ export const outline = signal<Outline | null>(null);
 /** Screen pixels within which a click means a corner that is there already. */
 const NEAR = 6;
 
-/** Enter or a click on the first corner closes the outline and paints what lies inside. */
+/** Enter, or a click on the first corner or twice on one, closes the outline and paints what lies inside. */
 export function polygonTool(bench: Workbench): Tool {
   let lasso = false;
   let dragging = false;
@@ -31,7 +32,7 @@ export function polygonTool(bench: Workbench): Tool {
   };
   const close = (): boolean => {
     const drawn = outline.peek();
-    if (drawn === null) return false;
+    if (drawn === null || drawn.points.length < 3) return false;
     outline.value = null;
     const { width, height } = bench.raster;
     const selection = polygon(drawn.points, width, height);
@@ -49,7 +50,7 @@ export function polygonTool(bench: Workbench): Tool {
   return {
     cursor: "cross",
     hint:
-      "Click corners or drag a lasso. Enter closes, Backspace takes a corner back, " +
+      "Click corners or drag a lasso. Enter or a second click closes, Backspace takes a corner back, " +
       "Escape cancels; begin with Alt or Shift to take away.",
     down(spot) {
       dragging = false;
@@ -58,8 +59,8 @@ export function polygonTool(bench: Workbench): Tool {
       const last = points.at(-1);
       if (!first || !last) return start(spot);
       lasso = false;
-      if (points.length > 2 && (near(spot, first, NEAR) || near(spot, last, NEAR / 2))) close();
-      else add(spot);
+      if (!near(spot, last, NEAR / 2) && !(points.length > 2 && near(spot, first, NEAR))) add(spot);
+      else close();
     },
     move(spots) {
       for (const spot of spots) {
@@ -71,14 +72,15 @@ export function polygonTool(bench: Workbench): Tool {
       }
     },
     up() {
-      if (lasso && dragging) close();
+      if (lasso && dragging && !close()) outline.value = null;
       lasso = false;
     },
     cancel() {
       outline.value = null;
     },
     key(key) {
-      if (key === "Enter") return close();
+      // at the keyboard's crosshair Enter is a click
+      if (key === "Enter") return !cursor.peek()?.byKeys && close();
       const drawn = outline.peek();
       if (drawn === null || (key !== "Escape" && key !== "Backspace")) return false;
       const points = drawn.points.slice(0, -1);
