@@ -14,7 +14,7 @@ import { dropPreview } from "./preview";
 import { ScaleBar } from "./ScaleBar";
 import { working } from "./scribbles";
 import "./stage.css";
-import { activeTool, makeTools, tools } from "./tools/tools";
+import { activeTool, lightUp, makeTools, tools } from "./tools/tools";
 import { fit, resize, show } from "./viewport";
 import { followWheel } from "./wheel";
 
@@ -102,6 +102,7 @@ function open(
       dropPreview();
       before = now;
     }),
+    lightUp(made),
     followWheel(element, bench),
     followKeys(element, bench, made, pointer),
     pointer.dispose,

@@ -119,7 +119,6 @@ export function followKeys(
     place(bench, { x, y, byKeys: true });
     const at = spot();
     if (at && pressed) tools[tool.peek()].move([at]);
-    else if (at) tools[activeTool.peek()].hover?.(at);
     // the picture follows the crosshair
     const end = toTile(view, screen.width, screen.height);
     const left = x < view.left ? x - 1 : x > end.x ? view.left + x + 1 - end.x : view.left;

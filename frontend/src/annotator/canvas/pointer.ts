@@ -6,7 +6,7 @@ import type { Workbench } from "../workbench";
 import { cursor, place } from "./cursor";
 import { pick } from "./tools/picker";
 import type { Spot, Tool } from "./tools/tool";
-import { activeTool, temporaryTool, toolHeld, type Tools } from "./tools/tools";
+import { temporaryTool, toolHeld, type Tools } from "./tools/tools";
 import { panned, pinched, toTile } from "./view";
 import { show } from "./viewport";
 
@@ -103,7 +103,6 @@ export function followPointer(stage: HTMLElement, bench: Workbench, tools: Tools
     }
     if (press === null) {
       latest = spot(event, false);
-      tools[activeTool.peek()].hover?.(latest);
     } else if (press.id !== event.pointerId) {
       return;
     } else if (press.kind === "pan") {
@@ -162,7 +161,6 @@ export function followPointer(stage: HTMLElement, bench: Workbench, tools: Tools
   function leave(): void {
     if (press !== null) return;
     latest = null;
-    tools[activeTool.peek()].hover?.(null);
     if (!cursor.peek()?.byKeys) place(bench, null);
   }
 

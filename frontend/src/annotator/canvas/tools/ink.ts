@@ -1,10 +1,11 @@
 /** The four tools that paint along the pointer. */
 import { computed } from "@preact/signals";
 import { writable } from "../../../raster/apply";
-import { flagsOf } from "../../../raster/rect";
+import { clip, flagsOf } from "../../../raster/rect";
 import { between } from "../../../raster/threshold";
 import { guard, locked, paintValue, threshold } from "../../settings";
 import type { Workbench } from "../../workbench";
+import { anchor, footprint } from "../footprint";
 import { shownGrey } from "../shown";
 import { type Ink, strokeTool } from "./stroke";
 import type { Tool } from "./tool";
@@ -34,12 +35,34 @@ export function thresholdTool(bench: Workbench): Tool {
   const within = computed(() =>
     between(grey.value.tile, threshold.value.low, threshold.value.high),
   );
-  return strokeTool(bench, "Drag to paint only pixels within the grey range.", (spot) => {
+  const hint = "Drag to paint only pixels within the grey range; they light up under the brush.";
+  const stroke = strokeTool(bench, hint, (spot) => {
     const ink = spot.erase || spot.alt
       ? { value: 0, writable: erasable.peek() }
       : { value: paintValue.peek(), writable: bench.writable.peek() };
     return [{ ...ink, within: within.peek() }];
   });
+  const { width, height, data } = bench.raster;
+  return {
+    ...stroke,
+    lights(at) {
+      const { size, spans } = footprint.value;
+      const { x, y } = anchor(footprint.value, at);
+      const rect = clip({ x: x - (size >> 1), y: y - (size >> 1), w: size, h: size }, width, height);
+      if (rect === null) return null;
+      const bits = new Uint8Array(rect.w * rect.h);
+      for (let row = 0; row < rect.h; row++) {
+        const span = (rect.y + row - y + (size >> 1)) * 3;
+        const end = Math.min(rect.x + rect.w, x + spans[span + 2]);
+        for (let column = Math.max(rect.x, x + spans[span + 1]); column < end; column++) {
+          const i = (rect.y + row) * width + column;
+          const changes = data[i] !== paintValue.value && bench.writable.value[data[i]] === 1;
+          if (changes && within.value[i] === 1) bits[row * rect.w + column - rect.x] = 1;
+        }
+      }
+      return { rect, bits };
+    },
+  };
 }
 
 /** Paints back what the pre-label says. */

@@ -1,5 +1,5 @@
 /** Paint whole small areas that follow the edges of the image. */
-import { effect } from "@preact/signals";
+import { effect, signal } from "@preact/signals";
 import { apply } from "../../../raster/apply";
 import { line } from "../../../raster/brush";
 import type { Point } from "../../../raster/polygon";
@@ -10,7 +10,6 @@ import { complain } from "../../../shell/toasts";
 import { Cancelled, type Smart } from "../../../smart/smart";
 import { paintValue, superpixelSize, tool } from "../../settings";
 import type { Workbench } from "../../workbench";
-import { glimpse } from "../preview";
 import { working } from "../scribbles";
 import { shownGrey } from "../shown";
 import { pixelAt } from "../view";
@@ -22,7 +21,7 @@ export function superpixelTool(bench: Workbench, smart: Smart): Tool {
   const { raster } = bench;
   const { width, height } = raster;
   const grey = shownGrey(bench);
-  let map: Int32Array | null = null;
+  const map = signal<Int32Array | null>(null);
   let cutFrom: { tile: Uint8Array; size: number } | null = null;
   let before: Uint8Array | null = null;
   let changed: Rect | null = null;
@@ -35,12 +34,11 @@ export function superpixelTool(bench: Workbench, smart: Smart): Tool {
     const size = superpixelSize.value;
     if (cutFrom?.tile === tile && cutFrom.size === size) return;
     cutFrom = { tile, size };
-    map = null;
-    glimpse.value = null;
+    map.value = null;
     working.value = "Cutting the tile into superpixels …";
     smart.superpixels(tile, width, height, size).then(
       (answer) => {
-        map = answer;
+        map.value = answer;
         working.value = null;
       },
       (error: unknown) => {
@@ -52,15 +50,14 @@ export function superpixelTool(bench: Workbench, smart: Smart): Tool {
     );
   });
 
-  const at = (pixel: Point) =>
-    map && inside(bench, pixel) ? superpixelAt(map, width, height, pixel.x, pixel.y) : null;
   const paint = (to: Point) => {
+    const areas = map.peek();
     let rect: Rect | null = null;
     let seen = -1;
     for (const [x, y] of line(last.x, last.y, to.x, to.y)) {
-      if (map === null || !inside(bench, { x, y }) || map[y * width + x] === seen) continue;
-      seen = map[y * width + x];
-      const area = superpixelAt(map, width, height, x, y);
+      if (areas === null || !inside(bench, { x, y }) || areas[y * width + x] === seen) continue;
+      seen = areas[y * width + x];
+      const area = superpixelAt(areas, width, height, x, y);
       const value = erase ? 0 : paintValue.peek();
       const allowed = erase ? erasable.peek() : bench.writable.peek();
       rect = union(rect, apply(raster, area, value, allowed)?.rect ?? null);
@@ -92,18 +89,18 @@ export function superpixelTool(bench: Workbench, smart: Smart): Tool {
       bench.done({ rect: changed, before: cut(from, width, changed), after });
     },
     cancel() {
-      glimpse.value = null;
       if (before === null) return;
       raster.data.set(before);
       before = null;
       if (changed !== null) bench.touched(changed);
     },
-    hover(spot) {
-      glimpse.value = spot && at(pixelAt(spot));
+    lights(at) {
+      const pixel = pixelAt(at);
+      const areas = map.value;
+      return areas && inside(bench, pixel) ? superpixelAt(areas, width, height, pixel.x, pixel.y) : null;
     },
     dispose() {
       dispose();
-      glimpse.value = null;
       working.value = null;
     },
   };

@@ -1,5 +1,6 @@
 /** What every tool can do. Tools know nothing of the screen: they get places in the tile. */
 import type { Point } from "../../../raster/polygon";
+import type { Selection } from "../../../raster/types";
 import type { Workbench } from "../../workbench";
 
 /** A place of the pointer in the tile, in fractions of pixels, and what is held with it. */
@@ -20,8 +21,8 @@ export interface Tool {
   up(): void;
   /** Take back what is not finished. */
   cancel(): void;
-  /** The pointer moves with nothing pressed. */
-  hover?(spot: Spot | null): void;
+  /** What a press would paint with the cursor at a place; read where signals are followed. */
+  lights?(at: Point): Selection | null;
   /** A key the tool may take for itself; true if it did. */
   key?(key: string): boolean;
   dispose?(): void;

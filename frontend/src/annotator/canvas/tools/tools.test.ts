@@ -6,11 +6,12 @@ import type { Smart } from "../../../smart/smart";
 import { brush, guard, locked, paintValue, superpixelSize, threshold, tool, wand } from "../../settings";
 import { specimen } from "../../specimen";
 import { Workbench } from "../../workbench";
+import { cursor } from "../cursor";
 import { commitPreview, dropPreview, glimpse, preview } from "../preview";
 import { scribbles, working } from "../scribbles";
 import { outline } from "./polygon";
 import type { Spot, Tool } from "./tool";
-import { makeTools, toolHeld, type Tools } from "./tools";
+import { lightUp, makeTools, toolHeld, type Tools } from "./tools";
 
 const smart: Smart = {
   superpixels: async (...question) => superpixels(...question),
@@ -31,6 +32,7 @@ const at = (x: number, y: number, held: Partial<Spot> = {}): Spot => ({
 
 let bench: Workbench;
 let made: Tools;
+let stop: () => void;
 
 const value = (x: number, y: number) => bench.raster.data[y * bench.raster.width + x];
 const count = (wanted: number) => bench.raster.data.filter((each) => each === wanted).length;
@@ -47,6 +49,7 @@ const drag = (held: Tool, ...spots: Spot[]) => {
 function open(changes = {}) {
   bench = new Workbench(specimen(64, 16, changes));
   made = makeTools(bench, smart);
+  stop = lightUp(made);
 }
 
 beforeEach(() => {
@@ -59,6 +62,8 @@ beforeEach(() => {
   open();
 });
 afterEach(() => {
+  stop();
+  cursor.value = null;
   for (const each of Object.values(made)) each.dispose?.();
   dropPreview();
   outline.value = null;
@@ -296,8 +301,9 @@ describe("what is proposed first", () => {
   it("superpixels light up under the pointer and are painted whole, as one step", async () => {
     superpixelSize.value = 8;
     tool.value = "superpixel";
+    cursor.value = { ...at(5, 5), byKeys: true };
     await expect.poll(() => working.value).toBeNull();
-    made.superpixel.hover?.(at(32, 32));
+    cursor.value = { ...at(32, 32), byKeys: false };
     const area = glimpse.value?.bits.reduce((sum, bit) => sum + bit, 0) ?? 0;
     expect(area).toBeGreaterThan(8);
     click(made.superpixel, at(32, 32));
@@ -309,6 +315,26 @@ describe("what is proposed first", () => {
     made.superpixel.down(at(5, 5));
     made.superpixel.cancel();
     expect(count(1)).toBe(area);
+  });
+
+  it("the grey range lights up what the brush would paint, whoever moves the cursor", () => {
+    tool.value = "threshold";
+    threshold.value = { low: 0, high: 40 };
+    brush.value = { size: 60, square: true };
+    cursor.value = { ...at(32, 32), byKeys: true };
+    const lit = () => glimpse.value?.bits.reduce((sum, bit) => sum + bit, 0);
+    const disc = bench.sheet.prelabel?.data.filter((each) => each === 2).length;
+    expect(lit()).toBe(disc);
+    locked.value = new Set([0]);
+    expect(lit()).toBe(0);
+    locked.value = new Set();
+    cursor.value = { ...at(2, 32), byKeys: true };
+    const part = lit();
+    expect(part).toBeLessThan(disc!);
+    click(made.threshold, at(2, 32));
+    expect(count(1)).toBe(part);
+    cursor.value = null;
+    expect(glimpse.value).toBeNull();
   });
 
   it("a plain selection is committed with the chosen label", () => {

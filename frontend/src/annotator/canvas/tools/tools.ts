@@ -1,8 +1,10 @@
 /** The tools of a bench, and which of them the pointer holds. */
-import { computed, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import type { Smart } from "../../../smart/smart";
 import { type ToolName, tool } from "../../settings";
 import type { Workbench } from "../../workbench";
+import { cursor } from "../cursor";
+import { glimpse } from "../preview";
 import { fillTool, holesTool } from "./fill";
 import { brushTool, eraserTool, restoreTool, thresholdTool } from "./ink";
 import { pickerTool } from "./picker";
@@ -61,5 +63,17 @@ export function makeTools(bench: Workbench, smart: Smart): Tools {
       up() {},
       cancel() {},
     },
+  };
+}
+
+/** Light up what the tool in hand would paint at the cursor; returns how to stop. */
+export function lightUp(made: Tools): () => void {
+  const stop = effect(() => {
+    const at = cursor.value;
+    glimpse.value = (at && made[activeTool.value].lights?.(at)) ?? null;
+  });
+  return () => {
+    stop();
+    glimpse.value = null;
   };
 }
