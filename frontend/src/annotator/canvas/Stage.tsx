@@ -2,10 +2,11 @@
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { effect } from "@preact/signals";
 import { createSmart } from "../../smart/smart";
-import { tool } from "../settings";
+import { peek, tool } from "../settings";
 import type { Workbench } from "../workbench";
 import { Announcer } from "./Announcer";
 import { place } from "./cursor";
+import { Handles } from "./Handles";
 import { followKeys } from "./keys";
 import { Overview } from "./Overview";
 import { type Painter, paintOn } from "./painter";
@@ -58,6 +59,7 @@ function Tile({ bench }: { bench: Workbench }) {
         takes what it proposes, and twice on one corner it closes a polygon; Shift and Enter put the brush down, so that arrows paint, and lift
         it again. Escape takes back what is not finished.
       </p>
+      <Handles bench={bench} />
       <ScaleBar bench={bench} />
       {painter && <Overview bench={bench} painter={painter} />}
       {working.value && (
@@ -115,6 +117,7 @@ function open(
     made[tool.peek()].cancel();
     tools.value = null;
     dropPreview();
+    peek.value = false;
     place(bench, null);
     painter.dispose();
     smart.close();
