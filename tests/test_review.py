@@ -259,6 +259,19 @@ def test_a_revision_under_review_is_shown_though_a_newer_one_exists(
     assert start.content == mask(2).tobytes()
 
 
+def test_a_review_is_not_skipped_but_released(desk: Desk) -> None:
+    _, made, review = sent_in(desk)
+    path = f"tasks/{review['id']}"
+    refused = desk.reviewer.post(f"{path}/skip", json={"reason": "unsure"})
+    assert refused.status_code == 409
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert "release it, accept it or send it back" in refused.json()["detail"]
+    assert desk.reviewer.post(f"{path}/release").json()["state"] == "open"
+    assert state_of(desk.viewer, made) == "waiting"
+    again = claimed(desk.reviewer, desk.project, kind="review")[0]
+    assert again["id"] == review["id"]
+
+
 def test_a_reopened_task_starts_from_the_reviewer_s_fix(desk: Desk) -> None:
     task, _, review = sent_in(desk, 2)
     assert submit(desk.reviewer, review, mask(4)).status_code == 201

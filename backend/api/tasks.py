@@ -135,7 +135,7 @@ def release(task_id: TaskId, session: SessionDep, principal: PrincipalDep) -> Ta
 def skip(
     task_id: TaskId, body: Skip, session: SessionDep, principal: PrincipalDep
 ) -> TaskView:
-    """Set the task aside with a reason."""
+    """Set the task aside with a reason; a review can only be released or judged."""
     task = _load(session, principal, task_id, lock=True)
     return taskviews.view(session, tasks.skip(session, principal, task, body.reason))
 

@@ -185,6 +185,11 @@ def release(session: Session, principal: Principal, task: Task) -> Task:
 
 def skip(session: Session, principal: Principal, task: Task, reason: str) -> Task:
     """Set a task aside with a reason; its tile is not asked for again."""
+    if task.kind is TaskKind.REVIEW:
+        # nobody else would be asked, and the annotation would wait for ever
+        raise Conflict(
+            "A review cannot be skipped: release it, accept it or send it back."
+        )
     if not held_by(task, principal):
         raise Conflict("You do not hold this task now; claim it before skipping it.")
     task.state = step(TASK_STEPS, task.state, TaskState.SKIPPED)

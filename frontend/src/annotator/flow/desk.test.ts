@@ -23,6 +23,7 @@ const answering = vi.hoisted(() => {
     );
   return at;
 });
+vi.mock("../../widgets/confirm", () => ({ confirm: () => Promise.resolve(true) }));
 const { sitDown } = await import("./desk");
 
 const SIZE = 16;
@@ -436,6 +437,15 @@ test("a review is one tile, and done says so", async () => {
   await desk.send();
   expect(server.sent[0].query.get("complete_for")).toBe("2");
   expect(done).toHaveBeenCalledOnce();
+});
+
+test("a review is given back where a tile would be skipped", async () => {
+  const server = queue(1);
+  sit("review");
+  await opened(uuid(100));
+  desk.actions.skip();
+  expect(desk.dialog.value).toBeNull();
+  await until(() => expect(server.requests).toContain("POST release"));
 });
 
 test("a view is told by the address and read from it", () => {

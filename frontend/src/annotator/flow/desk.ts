@@ -361,7 +361,8 @@ export function sitDown({ slug, me, kind, done }: Errand): Desk {
     findings,
     actions: {
       submit: () => void submit(),
-      skip: () => void (dialog.value = "skip"),
+      // a review that is set aside would be nobody's: it goes back to the other reviewers
+      skip: () => void (kind === "review" ? release() : (dialog.value = "skip")),
       save: () => void work.peek()?.autosave.save(),
       flag: () => void (dialog.value = "flag"),
       release: () => void release(),

@@ -39,6 +39,8 @@ export function Toolbar({ context }: { context: Context }) {
     "edit.redo": !bench.history.canRedo,
     "tool.restore": bench.sheet.prelabel === null,
   };
+  // a review that is mended is given back, never set aside
+  const offered = (id: string) => id !== "tile.skip" || bench.sheet.task.kind !== "review";
   const move = (event: KeyboardEvent) => {
     const step = { ArrowDown: 2, ArrowUp: -2, ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (step === undefined) return;
@@ -62,7 +64,7 @@ export function Toolbar({ context }: { context: Context }) {
     >
       {parts.map(([title, ids]) => (
         <div key={title} class={`part ${title.toLowerCase()}`} role="group" aria-label={title}>
-          {ids.map((id) => (
+          {ids.filter(offered).map((id) => (
             <CommandButton
               key={id}
               id={id}

@@ -258,6 +258,15 @@ describe("the toolbar", () => {
     expect(button("Undo").disabled).toBe(false);
   });
 
+  it("offers to skip a tile, but not a review", async () => {
+    await show(<Toolbar context={context} />);
+    expect(button("Skip").disabled).toBe(false);
+    const plain = specimen();
+    const bench = new Workbench({ ...plain, task: { ...plain.task, kind: "review" } });
+    await show(<Toolbar context={{ bench, flow }} />);
+    expect(() => button("Skip")).toThrow("No button Skip");
+  });
+
   it("is one stop for Tab and walked with arrows", async () => {
     await show(<Toolbar context={context} />);
     expect(all("button").filter((one) => one.tabIndex === 0)).toEqual([button("Brush")]);
