@@ -25,7 +25,10 @@ export function Verdict(props: {
     const submit = (event: KeyboardEvent) => {
       if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
       event.preventDefault();
-      void say(true);
+      // a key held down would accept the next tile before anybody has seen it
+      if (event.repeat || event.isComposing) return;
+      if (hasWords(comment, props.pins)) setMissing("You have written something: choose Accept or Send back.");
+      else void say(true);
     };
     addEventListener("keydown", submit);
     return () => removeEventListener("keydown", submit);
@@ -68,6 +71,10 @@ function lacking(accept: boolean, comment: string, pins: readonly Pin[]): string
   if (pins.some((pin) => pin.text.trim() === "")) {
     return "A pin has no text: write what is wrong there, or take it away.";
   }
-  const said = comment.trim() !== "" || pins.length > 0;
-  return accept || said ? null : "Say what is to be mended: a comment, or a click on the place.";
+  if (accept || hasWords(comment, pins)) return null;
+  return "Say what is to be mended: a comment, or a click on the place.";
+}
+
+function hasWords(comment: string, pins: readonly Pin[]): boolean {
+  return comment.trim() !== "" || pins.length > 0;
 }
