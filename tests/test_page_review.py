@@ -15,6 +15,9 @@ from page_fixtures import (
     violations,
 )
 from playwright.sync_api import Page, expect
+from sqlalchemy import select, update
+
+from backend.models import Project, Task
 
 MITO, ER = 2, 4
 EMPTY: Mask = np.zeros((64, 64), np.uint8)
@@ -164,3 +167,16 @@ def test_a_review_beside_the_prelabel_is_accessible(
     assert violations(page) == []
     page.get_by_role("button", name="Light").click()
     assert violations(page) == []
+
+
+def test_a_tile_that_was_shown_blank_is_judged_without_a_prelabel(
+    live: Live, browse: Browsing
+) -> None:
+    slug = rounds(live, "Blank", review=True)
+    with live.app.state.database.unit_of_work() as session:
+        of_it = select(Project.id).where(Project.slug == slug).scalar_subquery()
+        session.execute(update(Task).where(Task.project_id == of_it).values(blind=True))
+    sent_in(live, browse, slug)
+    page = judging(browse, slug)
+    expect(page.get_by_text("There is nothing to compare with")).to_be_visible()
+    expect(page.get_by_text("pre-label", exact=True)).to_have_count(0)

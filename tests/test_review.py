@@ -9,14 +9,17 @@ from api_fixtures import client_with, database_of, person
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from live_fixtures import Live
+from loop_fixtures import place, sweep, version
 from PIL import Image
 from sqlalchemy import func, select, update
 from test_cli import Terminal, cisterna
 from test_tasks import SIDE, add_image, claimed, lapse, mask, submit
 
 from backend.client import Cisterna
+from backend.db import Database
 from backend.domain.states import TaskSource
 from backend.models import Comment, Task
+from backend.storage import ArtifactStore
 
 __all__ = ["cisterna"]
 
@@ -223,6 +226,34 @@ def test_a_review_shows_what_it_judges_and_whose_it_is(desk: Desk) -> None:
     shown = desk.annotator.get(f"tasks/{task['id']}").json()
     assert shown["assignee"] == name_of(desk.annotator)
     assert shown["under_review"] is None
+
+
+def test_a_review_shows_the_prelabel_its_author_saw(
+    desk: Desk,
+    admin: TestClient,
+    database: Database,
+    store: ArtifactStore,
+    tmp_path: Path,
+) -> None:
+    image = place(database, store, desk.project, seed=1)
+    shown = version(database, store, desk.project)
+    swept = sweep(database, store, shown, image, tmp_path / "shown")
+    assert admin.post(f"models/{shown}/promote").status_code == 200
+    tiles = [str(tile) for tile in image.tiles[:2]]
+    path = f"projects/{desk.project}/queries"
+    assert admin.post(path, json={"tiles": tiles}).status_code == 201
+    with database.unit_of_work() as session:
+        session.execute(
+            update(Task).where(Task.tile_id == image.tiles[1]).values(blind=True)
+        )
+    tasks = claimed(desk.annotator, desk.project, count=2)
+    assert [task["prediction_id"] for task in tasks] == [str(swept.id), None]
+    for task in tasks:
+        told = {"prediction_id": task["prediction_id"]} if task["prediction_id"] else {}
+        assert submit(desk.annotator, task, mask(), **told).status_code == 201
+    reviews = claimed(desk.reviewer, desk.project, kind="review", count=2)
+    seen = {review["tile"]["id"]: review["prediction_id"] for review in reviews}
+    assert seen == {tiles[0]: str(swept.id), tiles[1]: None}
 
 
 def test_the_author_starts_again_from_own_work(app: FastAPI, desk: Desk) -> None:

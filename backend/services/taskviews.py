@@ -5,7 +5,7 @@ the missing pre-label.
 """
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -76,8 +76,8 @@ def views(session: Session, tasks: Sequence[Task]) -> list[TaskView]:
             lease_until=task.lease_until,
             annotation_id=task.annotation_id,
             under_review=judged.get(task.annotation_id),
-            prediction_id=(
-                None if task.blind else shown.get(tiles[task.tile_id].image_id)
+            prediction_id=_prelabel(
+                task, judged, shown.get(tiles[task.tile_id].image_id)
             ),
             skip_reason=task.skip_reason,
             comment=task.comment,
@@ -85,6 +85,18 @@ def views(session: Session, tasks: Sequence[Task]) -> list[TaskView]:
         )
         for task in tasks
     ]
+
+
+def _prelabel(
+    task: Task,
+    judged: Mapping[uuid.UUID | None, AnnotationView],
+    live: uuid.UUID | None,
+) -> uuid.UUID | None:
+    """Return the prediction to show: of a review, what its author was shown if any."""
+    if task.kind is TaskKind.REVIEW:
+        revision = judged.get(task.annotation_id)
+        return revision.prediction_id if revision else None
+    return None if task.blind else live
 
 
 def why_empty(session: Session, project: Project, kind: TaskKind) -> str:

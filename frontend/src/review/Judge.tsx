@@ -114,7 +114,7 @@ export function Judge(props: { project: Project; task: Task; mend: () => void; n
             title={beside.startsWith("revision") ? `Agreement with ${beside}` : "Agreement with the pre-label"}
           />
         ) : (
-          <p class="quiet">The author saw no pre-label: there is nothing to compare with.</p>
+          <p class="quiet">There is nothing to compare with: the author saw no pre-label, or it is not kept any more.</p>
         )}
         <Remarks comments={found.comments} />
         <History history={found.history} />
@@ -187,7 +187,8 @@ async function makeGold({ id }: Revision, practice: boolean) {
 async function fetchTile(project: Project, task: Task) {
   const { tile, under_review: revision } = task;
   if (!revision) throw new Error("The revision under review is gone.");
-  const shown = revision.prediction_id ?? task.prediction_id;
+  // what the author saw, not what the model says now: a blind tile had none
+  const shown = revision.prediction_id;
   const [grey, mask, prelabel, page, comments] = await Promise.all([
     greyOf(tile.image_id, tile.box),
     maskOf(revision.id, tile.box),
