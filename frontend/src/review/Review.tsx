@@ -1,14 +1,14 @@
 /** Reviewing: one tile after the other, each accepted, mended or sent back. */
 import { useEffect, useState } from "preact/hooks";
 import { Annotator } from "../annotator/Annotator";
-import { claim, keepLeases } from "../annotator/flow/lease";
-import { fetchProject, type Task } from "../api/client";
+import { claim } from "../annotator/flow/lease";
+import { fetchProject } from "../api/client";
 import { watch } from "../shell/events";
 import { useLoaded } from "../shell/load";
 import { query, setQuery } from "../shell/router";
 import type { Me } from "../shell/session";
-import { complain } from "../shell/toasts";
 import { Judge } from "./Judge";
+import { useLease } from "./lease";
 import "./review.css";
 
 /** The room of a project's reviewers. */
@@ -63,17 +63,4 @@ export function Review({ slug, me }: { slug: string; me: Me }) {
       next={() => setRound(round + 1)}
     />
   );
-}
-
-function useLease(task: Task | undefined, lease = 0): void {
-  useEffect(() => {
-    if (!task) return;
-    const heartbeat = keepLeases({
-      held: () => [task.id],
-      idle: () => (document.visibilityState === "hidden" ? Infinity : 0),
-      lapsed: () => complain("Your lease on this review has ended: somebody else may be given it."),
-    });
-    heartbeat.beat(lease);
-    return heartbeat.stop;
-  }, [task?.id]);
 }
