@@ -13,14 +13,14 @@ from fastapi.testclient import TestClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from loop_fixtures import annotate, place, version
+from loop_fixtures import annotate, place, project_id, version
 from sqlalchemy import select, update
 
 from backend.db import Database
-from backend.domain.states import JobState, ModelState, Split
+from backend.domain.states import JobKind, JobState, Lane, ModelState, Split
 from backend.models import Evaluation, Job
 from backend.ranker import Ranked, histograms
-from backend.services import queueviews
+from backend.services import jobs, queueviews
 from backend.storage import ArtifactStore
 
 
@@ -179,6 +179,33 @@ def test_an_empty_queue_says_why(
     choose(admin, project, [free])
     claim(person(app, admin, project, "annotator"), project)
     assert "2 claimed" in queue(admin, project)["why_empty"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        (JobKind.EXPORT, "1 claimed"),
+        (JobKind.PACKAGE, "1 claimed"),
+        (JobKind.TRAIN, "new ones follow when this ends: train"),
+        (JobKind.PREDICT, "new ones follow when this ends: predict"),
+    ],
+)
+def test_only_what_leads_to_tiles_promises_them(
+    admin: TestClient,
+    project: str,
+    database: Database,
+    store: ArtifactStore,
+    kind: JobKind,
+    says: str,
+) -> None:
+    image = place(database, store, project, seed=1)
+    choose(admin, project, image.tiles[:1])
+    claim(admin, project)
+    with database.unit_of_work() as session:
+        jobs.enqueue(
+            session, kind, Lane.CPU, {}, project_id=project_id(database, project)
+        )
+    assert says in queue(admin, project)["why_empty"]
 
 
 def test_the_next_training(

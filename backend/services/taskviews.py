@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from backend.domain.states import (
     ImageState,
+    JobKind,
     JobState,
     ModelState,
     TaskKind,
@@ -32,6 +33,8 @@ from backend.schemas.task import AnnotationView, BoxView, TaskView, TileView
 from backend.services import annotationviews
 
 PLAIN_REASON = "Next in the project's queue."
+TILELESS = (JobKind.EXPORT, JobKind.PACKAGE)
+"""Jobs that no new order of tiles comes of."""
 
 
 def tile_view(tile: Tile) -> TileView:
@@ -115,6 +118,7 @@ def why_empty(session: Session, project: Project, kind: TaskKind) -> str:
         .where(
             Job.project_id == project.id,
             Job.state.in_((JobState.QUEUED, JobState.RUNNING)),
+            Job.kind.not_in(TILELESS),
         )
         .distinct()
     ).all()
