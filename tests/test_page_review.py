@@ -114,12 +114,19 @@ def test_a_tile_goes_back_with_pins_and_comes_again(
     expect(remarks).to_contain_text("the ER goes on here")
     remarks.get_by_role("button", name="Show where").first.click()
     theirs.wait_for_timeout(800)
+    remarks.get_by_role("button", name="Done: the ER goes on here").click()
+    expect(remarks).not_to_contain_text("the ER goes on here")
     author.press("4")
     author.brush(4)
     author.stroke((40, 12))
     author.submit()
     # the reviewer's page has been waiting for it
     expect(page.get_by_role("img", name="Painted")).to_be_visible()
+    said = page.get_by_role("listitem")
+    done = said.filter(has_text="the ER goes on here")
+    expect(done).to_contain_text("at 40, 12: the ER goes on here (done)")
+    expect(said.filter(has_text="Almost.")).not_to_contain_text("(done)")
+    expect(said.filter(has_text="revision 2 by")).to_contain_text("of work")
     page.get_by_text("revision 1", exact=True).click()
     agreement = page.get_by_role("table")
     expect(agreement.get_by_role("row").filter(has_text="mito")).to_contain_text("1.0")
@@ -131,6 +138,18 @@ def test_a_tile_goes_back_with_pins_and_comes_again(
     assert (last.revision, last.state) == (2, "accepted")
     mended = dabs(FIRST, ER, 4, [(40, 12)])
     assert np.array_equal(live.service.annotations.mask(last.id), mended)
+
+
+def test_a_tile_is_accepted_as_gold(live: Live, browse: Browsing) -> None:
+    slug = painting_project(live, "Golden", review=True)
+    sent_in(live, browse, slug)
+    page = judging(browse, slug)
+    page.get_by_role("button", name="Accept as gold").click()
+    expect(page.get_by_role("heading", name="Nothing to review")).to_be_visible()
+    [sent] = live.service.annotations.list(slug)
+    assert sent.state == "accepted"
+    [gold] = live.service.projects.gold(slug)
+    assert (gold.annotation_id, gold.practice) == (sent.id, False)
 
 
 def test_a_tile_is_mended_and_accepted(live: Live, browse: Browsing) -> None:

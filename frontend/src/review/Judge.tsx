@@ -1,7 +1,7 @@
 /** One tile under review: what was painted, beside what one likes to compare it with. */
 import { useMemo, useState } from "preact/hooks";
 import { useSignal } from "@preact/signals";
-import { api, body, type Project, type Schemas, type Task } from "../api/client";
+import { api, body, type Project, type Task } from "../api/client";
 import { greyOf, maskOf, predictedLabels } from "../api/pixels";
 import type { Raster } from "../raster/types";
 import { useLoaded } from "../shell/load";
@@ -10,11 +10,11 @@ import { Choice } from "../widgets/Choice";
 import { Slider } from "../widgets/Slider";
 import { ERRORS, errors, greyPixels, labelled } from "../widgets/tilePicture";
 import { Agreement } from "./Agreement";
+import { duration, History, makeGold, Remarks } from "./History";
 import { Pane } from "./Pane";
 import { type Pin, Pins } from "./Pins";
 import { Verdict } from "./Verdict";
 
-type Revision = Schemas["AnnotationView"];
 type Beside = "image" | "prelabel" | "difference" | `revision ${number}`;
 
 /** Accept, mend or send back; the history of the tile stands beside. */
@@ -46,13 +46,14 @@ export function Judge(props: { project: Project; task: Task; mend: () => void; n
     return labelled(found.grey, compared, project.labels);
   }, [found, compared, beside]);
 
-  async function judge(accept: boolean, comment: string) {
+  async function judge(accept: boolean, comment: string, gold = false) {
     try {
       await api.POST("/api/v1/tasks/{task}/verdict", {
         params: { path: { task: task.id } },
         body: { accept, comment: comment || null, pins: pins.map(({ y, x, text }) => ({ y, x, text })) },
       });
       tell(accept ? "Accepted." : "Sent back to its author.");
+      if (gold && revision) await makeGold(revision, false);
       props.next();
     } catch (problem) {
       complain(problem);
@@ -121,67 +122,6 @@ export function Judge(props: { project: Project; task: Task; mend: () => void; n
       </aside>
     </main>
   );
-}
-
-function Remarks({ comments }: { comments: readonly Schemas["CommentView"][] }) {
-  if (comments.length === 0) return null;
-  return (
-    <section>
-      <h2>Said before</h2>
-      <ul>
-        {comments.map((comment) => (
-          <li key={comment.id}>
-            {comment.author}, revision {comment.revision}
-            {comment.x !== null && `, at ${comment.x}, ${comment.y}`}: {comment.text}
-          </li>
-        ))}
-      </ul>
-    </section>
-  );
-}
-
-function duration(seconds: number): string {
-  return seconds < 60 ? `${Math.round(seconds)} s` : `${(seconds / 60).toFixed(1)} min`;
-}
-
-function History({ history }: { history: readonly Revision[] }) {
-  return (
-    <section>
-      <h2>History of the tile</h2>
-      <ol reversed>
-        {history.map((one) => (
-          <li key={one.id}>
-            revision {one.revision} by {one.imported ? "an import" : (one.author ?? "somebody")}, {one.state},{" "}
-            {new Date(one.created_at).toLocaleString()}{" "}
-            {one.state === "accepted" && (
-              <>
-                <button type="button" onClick={() => makeGold(one, false)}>
-                  Make gold
-                </button>{" "}
-                <button type="button" onClick={() => makeGold(one, true)}>
-                  For practice
-                </button>
-              </>
-            )}
-          </li>
-        ))}
-      </ol>
-    </section>
-  );
-}
-
-async function makeGold({ id }: Revision, practice: boolean) {
-  try {
-    const params = { path: { annotation: id }, query: { practice } };
-    await api.PUT("/api/v1/annotations/{annotation}/gold", { params });
-    tell(
-      practice
-        ? "People can practise on this tile now; this revision is its truth."
-        : "This revision is now what people are measured by on this tile.",
-    );
-  } catch (problem) {
-    complain(problem);
-  }
 }
 
 async function fetchTile(project: Project, task: Task) {

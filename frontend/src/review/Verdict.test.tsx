@@ -33,7 +33,7 @@ it("accepts at a press of the keys, once however long they are held", async () =
   await press();
   await press({ repeat: true });
   expect(judge).toHaveBeenCalledOnce();
-  expect(judge).toHaveBeenCalledWith(true, "");
+  expect(judge).toHaveBeenCalledWith(true, "", undefined);
 });
 
 it("lets who has written something choose what is meant by it", async () => {

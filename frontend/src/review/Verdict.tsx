@@ -5,20 +5,20 @@ import type { Pin } from "./Pins";
 /** Sending back needs a word: a comment, or a pin with a text. */
 export function Verdict(props: {
   pins: readonly Pin[];
-  judge: (accept: boolean, comment: string) => Promise<void>;
+  judge: (accept: boolean, comment: string, gold?: boolean) => Promise<void>;
   mend: () => void;
 }) {
   const [comment, setComment] = useState("");
   const [busy, setBusy] = useState(false);
   const [missing, setMissing] = useState<string | null>(null);
 
-  async function say(accept: boolean) {
+  async function say(accept: boolean, gold?: boolean) {
     if (busy) return;
     const lacks = lacking(accept, comment, props.pins);
     setMissing(lacks);
     if (lacks !== null) return;
     setBusy(true);
-    await props.judge(accept, comment.trim());
+    await props.judge(accept, comment.trim(), gold);
     setBusy(false);
   }
   useEffect(() => {
@@ -55,6 +55,14 @@ export function Verdict(props: {
       <p class="row">
         <button type="button" class="primary" disabled={busy} title="Ctrl+Enter" onClick={() => say(true)}>
           Accept
+        </button>
+        <button
+          type="button"
+          disabled={busy}
+          title="And measure people by it on this tile"
+          onClick={() => say(true, true)}
+        >
+          Accept as gold
         </button>
         <button type="button" disabled={busy} onClick={props.mend}>
           Mend and accept
