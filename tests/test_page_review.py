@@ -140,6 +140,45 @@ def test_a_tile_goes_back_with_pins_and_comes_again(
     assert np.array_equal(live.service.annotations.mask(last.id), mended)
 
 
+def test_a_pin_is_placed_by_keyboard(live: Live, browse: Browsing) -> None:
+    slug = painting_project(live, "Pinned", review=True)
+    sent_in(live, browse, slug)
+    page = judging(browse, slug, bypass_csp=True)
+    page.get_by_role("slider", name="Zoom").fill("8")
+    layer = page.get_by_role("application", name="Pins")
+    page.get_by_role("group", name="Painted").focus()
+    page.keyboard.press("Tab")
+    expect(layer).to_be_focused()
+    # from the middle, 32 32, to the corner and back into the picture
+    for key in ["Shift+ArrowLeft"] * 4 + ["ArrowUp"] * 2 + ["ArrowRight"] * 20:
+        page.keyboard.press(key)
+    expect(layer).to_contain_text("20 30")
+    for _ in range(10):
+        page.keyboard.press("ArrowUp")
+    expect(layer).to_contain_text("mitochondria, 20 20")
+    assert violations(page) == []
+    cross = page.locator(".crosshair").bounding_box()
+    window = page.get_by_role("group", name="Painted").bounding_box()
+    assert cross is not None
+    assert window is not None
+    other = page.get_by_role("group", name="image")
+    at = "each => [each.scrollLeft, each.scrollTop]"
+    left, top = page.get_by_role("group", name="Painted").evaluate(at)
+    assert min(left, top) > 0
+    until(page, lambda: other.evaluate(at) == [left, top])
+    assert window["x"] <= cross["x"] <= window["x"] + window["width"]
+    assert window["y"] <= cross["y"] <= window["y"] + window["height"]
+    page.keyboard.press("Enter")
+    text = page.get_by_label("Comment at 20, 20")
+    expect(text).to_be_focused()
+    page.keyboard.type("not a mitochondrion")
+    page.get_by_role("button", name="Send back").click()
+    expect(page.get_by_role("heading", name="Nothing to review")).to_be_visible()
+    [sent] = live.service.annotations.list(slug)
+    [said] = live.service.annotations.comments(sent.id)
+    assert (said.x, said.y, said.text) == (20, 20, "not a mitochondrion")
+
+
 def test_a_tile_is_accepted_as_gold(live: Live, browse: Browsing) -> None:
     slug = painting_project(live, "Golden", review=True)
     sent_in(live, browse, slug)

@@ -94,7 +94,7 @@ export function Judge(props: { project: Project; task: Task; mend: () => void; n
       </header>
       <div class="panes-two">
         <Pane {...pane} title="Painted" rgba={mine}>
-          <Pins pins={pins} comments={found.comments} change={setPins} {...pane} />
+          <Pins pins={pins} comments={found.comments} change={setPins} mask={found.mask} project={project} />
         </Pane>
         <Pane {...pane} title={choices.find(([value]) => value === beside)?.[1] ?? ""} rgba={right} />
       </div>

@@ -15,11 +15,14 @@ export function Pane(props: {
   children?: ComponentChildren;
 }) {
   const box = useRef<HTMLDivElement>(null);
-  const { left, top } = props.scroll.value;
+  const { value } = props.scroll;
+  // where this pane was last known to be: it may have gone on since, and is not pulled back
+  const own = useRef(value);
   useEffect(() => {
-    const element = box.current;
-    if (element && (element.scrollLeft !== left || element.scrollTop !== top)) element.scrollTo(left, top);
-  }, [left, top, props.zoom]);
+    if (value === own.current) return;
+    own.current = value;
+    box.current?.scrollTo(value.left, value.top);
+  }, [value]);
   return (
     <figure class="pane">
       <figcaption>{props.title}</figcaption>
@@ -30,8 +33,9 @@ export function Pane(props: {
         role="group"
         aria-label={props.title}
         onScroll={(event) => {
-          const { scrollLeft, scrollTop } = event.currentTarget;
-          props.scroll.value = { left: scrollLeft, top: scrollTop };
+          const { scrollLeft: left, scrollTop: top } = event.currentTarget;
+          if (left === own.current.left && top === own.current.top) return;
+          own.current = props.scroll.value = { left, top };
         }}
       >
         <div class="paper" style={{ width: `${100 * props.zoom}%`, aspectRatio: `${props.width} / ${props.height}` }}>

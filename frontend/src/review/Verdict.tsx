@@ -37,7 +37,7 @@ export function Verdict(props: {
   return (
     <section class="form">
       <h2>Verdict</h2>
-      <p class="quiet">Click on the painted tile to pin a comment to a pixel.</p>
+      <p class="quiet">Click on the painted tile to pin a comment to a pixel, or go there with the arrows and press Enter.</p>
       <label>
         Comment
         <textarea

@@ -2,14 +2,16 @@
 import { useSignalEffect } from "@preact/signals";
 import { useRef, useState } from "preact/hooks";
 import { UNKNOWN } from "../../raster/types";
-import type { Workbench } from "../workbench";
+import type { Sheet, Workbench } from "../workbench";
 import { cursor } from "./cursor";
 
 /** More than this is noise in the ear. */
-const PAUSE_MS = 500;
+export const PAUSE_MS = 500;
+
+type Painted = Pick<Workbench, "raster"> & { readonly sheet: Pick<Sheet, "project"> };
 
 /** The label at pixel (x, y) in words. */
-export function wordsAt(bench: Workbench, x: number, y: number): string {
+export function wordsAt(bench: Painted, x: number, y: number): string {
   const value = bench.raster.data[y * bench.raster.width + x];
   const label = bench.sheet.project.labels.find((each) => each.value === value);
   const name = value === 0 ? "background" : value === UNKNOWN ? "unknown" : label?.name;

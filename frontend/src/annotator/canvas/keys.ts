@@ -10,14 +10,16 @@ import { activeTool, temporaryTool, toolHeld, type Tools } from "./tools/tools";
 import { pixelAt, toTile } from "./view";
 import { show, viewport } from "./viewport";
 
-const ARROWS: Readonly<Record<string, readonly [number, number]>> = {
+/** Where an arrow key goes. */
+export const ARROWS: Readonly<Record<string, readonly [number, number]>> = {
   ArrowLeft: [-1, 0],
   ArrowRight: [1, 0],
   ArrowUp: [0, -1],
   ArrowDown: [0, 1],
 };
 const MODIFIERS = new Set(["Shift", "Alt", "Control", "Meta", " "]);
-const FAR = 10;
+/** Pixels a step with Shift goes. */
+export const FAR = 10;
 /** Where letters are text; sliders and boxes keep only the keys they use themselves. */
 const TEXT =
   "input:not([type=range], [type=checkbox], [type=radio]), textarea, select, [contenteditable]";
