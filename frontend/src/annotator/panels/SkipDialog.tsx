@@ -7,7 +7,7 @@ const reasons = [
   ["artefact", "An artefact covers it", "Fold, crack, dirt, charging"],
   ["out of focus", "It is out of focus", "Nobody could draw the outlines"],
   ["unsure", "I am not sure", "An expert should label it"],
-  ["not liver", "It is not liver", "Resin, another tissue, an empty field"],
+  ["not liver", "It is not what this project looks at", "Resin, another tissue, an empty field"],
 ] as const;
 
 /** Ask for a reason; `skip` gets it in words. */
