@@ -38,13 +38,15 @@ def check() -> None:
 
 def learning_curves(curves: Curves, label: str, metric: str) -> bytes:
     """Draw the mean over seeds and its band against tiles, pixels and minutes."""
+    from matplotlib.ticker import EngFormatter
 
     def draw(panels: Sequence[Any]) -> None:
         for panel, (axis, name) in zip(panels, AXES.items(), strict=True):
             for number, strategy in enumerate(curves.strategies):
                 colour = f"C{number}"
                 x, rows = _on_one_axis(curves, strategy, label, metric, axis)
-                panel.plot(x, rows.mean(axis=0), color=colour, label=strategy, lw=1.6)
+                said = f"{strategy} ({len(rows)})"
+                panel.plot(x, rows.mean(axis=0), color=colour, label=said, lw=1.6)
                 if len(rows) > 2:
                     low, high = band(rows)
                     panel.fill_between(x, low, high, color=colour, alpha=0.12, lw=0)
@@ -55,8 +57,9 @@ def learning_curves(curves: Curves, label: str, metric: str) -> bytes:
                     top, color="0.4", ls=":", lw=1, label=f"{FULL}: {top:.3f}"
                 )
             panel.set(xlabel=name)
+            panel.xaxis.set_major_formatter(EngFormatter(sep=""))
         panels[0].set(ylabel=f"{label}: {NAMES.get(metric, metric)}, test images")
-        panels[0].legend(fontsize=7, loc="lower right")
+        panels[0].legend(fontsize=7, loc="lower right", title="strategy (seeds)")
 
     return _picture((13, 4.2), (1, 3), draw)
 
