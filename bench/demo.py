@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from backend.cli.beside import on_free_port, run_beside
 from backend.cli.progress import lines
 from backend.cli.quality import text
 from backend.cli.stack import welcome
@@ -31,7 +32,6 @@ from backend.schemas.project import NewProject, Training
 from backend.schemas.query import QueryTileView
 from backend.schemas.task import TaskView
 from backend.settings import Settings
-from bench.beside import on_free_port, run_beside
 from bench.pictures import contact_sheet
 
 EDGE, TILE, TOP = 512, 128, 10

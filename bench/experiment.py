@@ -16,10 +16,11 @@ import shlex
 import sys
 from pathlib import Path
 
+from backend.cli.beside import on_free_port, run_beside
 from backend.client import Cisterna, ClientError
 from backend.experiment import plan as plans
 from backend.settings import Settings
-from bench.beside import on_free_port, run_beside, run_command
+from bench.beside import run_command
 from bench.places import ROOT, commit, machine
 from bench.results import write
 

@@ -17,11 +17,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from backend.cli.beside import on_free_port, run_beside
 from backend.client import Cisterna, ClientError
 from backend.domain.states import Schedule, Split
 from backend.schemas.project import NewLabel, NewProject, Training
 from backend.settings import Settings
-from bench.beside import on_free_port, run_beside, run_command
+from bench.beside import run_command
 from bench.pictures import learning_curve
 from bench.places import FOLDER, PIXEL_NM, ROOT, SPLITS, TILE, commit, data, machine
 

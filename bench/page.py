@@ -27,6 +27,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from backend.api.page import UI
+from backend.cli.beside import on_free_port, run_beside
 from backend.client import Cisterna
 from backend.domain.states import Split
 from backend.imaging.phantom import phantom
@@ -34,7 +35,6 @@ from backend.schemas.model import NewTraining
 from backend.schemas.project import NewProject
 from backend.settings import Settings
 from bench import peers
-from bench.beside import on_free_port, run_beside
 from bench.browser import State, chromium, sign_in, window, with_settings
 from bench.hand import SEED, SEEN, U1, Hand, Meter, Record, spread
 

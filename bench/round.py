@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.cli import valuemap
+from backend.cli.beside import on_free_port, run_beside
 from backend.cli.simulate import FolderOracle
 from backend.client import Cisterna, ClientError
 from backend.domain.states import QueryState, Split
@@ -38,7 +39,6 @@ from backend.schemas.model import NewTraining
 from backend.schemas.project import ProjectEdit, Training
 from backend.schemas.task import TaskView
 from backend.settings import Settings
-from bench.beside import on_free_port, run_beside
 from bench.loop_real import MAP, prepare
 from bench.peers import RESULTS
 from bench.places import ROOT, SPLITS, commit, data

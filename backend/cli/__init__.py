@@ -1,4 +1,4 @@
-"""The command line: `up`, `migrate` and `doctor` are local, all others speak REST."""
+"""The command line; `up`, `demo`, `migrate`, `doctor` are local, others speak REST."""
 
 import sys
 
@@ -6,6 +6,7 @@ import typer
 from pydantic import ValidationError
 
 from backend.cli import (
+    demo,
     experiment,
     images,
     jobs,
@@ -30,6 +31,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("up")(server.up)
+app.command("demo")(demo.demo)
 app.command("migrate")(server.migrate_database)
 app.command("doctor")(server.doctor)
 app.command("simulate")(simulate.simulate)

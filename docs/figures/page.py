@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
+from backend.cli.beside import on_free_port, run_beside
 from backend.client import Cisterna
 from backend.domain.states import Role, Split
 from backend.imaging.phantom import phantom
@@ -26,7 +27,6 @@ from backend.schemas.model import NewTraining
 from backend.schemas.project import NewProject
 from backend.schemas.task import TaskView
 from backend.settings import Settings
-from bench.beside import on_free_port, run_beside
 from bench.browser import State, chromium, sign_in, window, with_settings
 
 U1 = NDArray[np.uint8]
