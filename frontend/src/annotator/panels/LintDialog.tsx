@@ -14,7 +14,11 @@ export function LintDialog(props: {
   submit: () => void;
   close: () => void;
 }) {
-  const { bench, findings } = props;
+  const { bench } = props;
+  // an empty tile lacks every label: that is one thing to think about, not six
+  const absent = props.findings.filter(({ kind, at }) => kind === "empty-class" && at === null);
+  const findings = props.findings.filter((one) => !absent.includes(one));
+  const things = findings.length + Math.min(1, absent.length);
   useEffect(() => void (flagged.value = null), []);
   const show = ({ at, value, places = [] }: Finding) => {
     if (at === null) return;
@@ -25,8 +29,9 @@ export function LintDialog(props: {
   };
   return (
     <Dialog title="Before the tile is sent" close={props.close}>
-      <p>{findings.length === 1 ? "One thing" : `${findings.length} things`} may be a slip:</p>
+      <p>{things === 1 ? "One thing" : `${things} things`} may be a slip:</p>
       <ul class="findings">
+        {absent.length > 0 && <li>{absentText(bench, absent)}</li>}
         {findings.map((finding) => {
           const text = findingText(bench, finding);
           return (
@@ -59,10 +64,8 @@ export function LintDialog(props: {
 }
 
 /** A finding in words. */
-export function findingText(bench: Workbench, { kind, value, count, at, other }: Finding): string {
-  const nameOf = (wanted: number | null | undefined) =>
-    bench.sheet.project.labels.find((label) => label.value === wanted)?.name ?? `value ${wanted}`;
-  const name = nameOf(value);
+function findingText(bench: Workbench, { kind, value, count, other }: Finding): string {
+  const name = nameOf(bench, value);
   const many = (one: string, more: string) => (count === 1 ? `One ${one}` : `${count} ${more}`);
   switch (kind) {
     case "speck":
@@ -72,14 +75,22 @@ export function findingText(bench: Workbench, { kind, value, count, at, other }:
     case "thin-gap":
       return `${many("gap", "gaps")} in ${name}, one pixel wide.`;
     case "touching":
-      return `${name} touches ${nameOf(other)} ${count === 1 ? "in one place" : `in ${count} places`}; they should not.`;
+      return `${name} touches ${nameOf(bench, other)} ${count === 1 ? "in one place" : `in ${count} places`}; they should not.`;
     case "untouched-prelabel":
       return "The labels are the pre-label, with nothing changed.";
     case "too-fast":
       return `You worked on it for ${count} ${count === 1 ? "second" : "seconds"} only.`;
     case "empty-class":
-      return at === null
-        ? `There is no ${name} here, though you say that all of it is marked.`
-        : `There is no ${name} here, though the model sees some.`;
+      return `There is no ${name} here, though the model sees some.`;
   }
+}
+
+function absentText(bench: Workbench, absent: readonly Finding[]): string {
+  const names = absent.map(({ value }) => nameOf(bench, value));
+  return `Marked in full, yet not there: ${names.join(", ")}. If that is so, send it.`;
+}
+
+function nameOf(bench: Workbench, wanted: number | null | undefined): string {
+  const label = bench.sheet.project.labels.find(({ value }) => value === wanted);
+  return label?.name ?? `value ${wanted}`;
 }

@@ -353,6 +353,17 @@ describe("the check before a tile is sent", () => {
   });
 });
 
+describe("an empty tile", () => {
+  it("is one thing to think about, however many labels it lacks", async () => {
+    const findings = [2, 4].map((value) => ({ kind: "empty-class", value, count: 0, at: null }) as const);
+    const props = { bench: context.bench, submit: vi.fn(), close: vi.fn() };
+    await show(<LintDialog {...props} findings={findings} />);
+    expect(main.textContent).toContain("One thing may be a slip");
+    expect(all(".findings li").length).toBe(1);
+    expect(main.textContent).toContain("mitochondrion");
+  });
+});
+
 describe("skipping", () => {
   it("wants a reason", async () => {
     const skip = vi.fn();
