@@ -1,9 +1,10 @@
 /** The legend: what can be painted, how much of it there is, and what is shown and locked. */
 import { useEffect, useId } from "preact/hooks";
 import { UNKNOWN } from "../../raster/types";
+import { patternAt } from "../canvas/layers/labels";
 import { command } from "../commands";
 import { keysOf, keyText } from "../keymap";
-import { hidden, locked, paintValue } from "../settings";
+import { hidden, locked, overlay, paintValue } from "../settings";
 import type { Workbench } from "../workbench";
 import { choose, solo, toggle } from "./acts";
 import { Icon, type IconName } from "./icons";
@@ -15,6 +16,7 @@ interface Row {
   readonly colour: string | null;
   readonly id: string;
   readonly asked: boolean;
+  readonly pattern?: number | undefined;
 }
 
 /** The labels of the project, background and unknown, as one group of radio buttons. */
@@ -34,6 +36,7 @@ export function Labels({ bench }: { bench: Workbench }) {
       colour: label.colour,
       id: `label.${index + 1}`,
       asked: partial && asked.some((one) => one.value === label.value),
+      pattern: overlay.value.patterns ? patternAt(index) : undefined,
     })),
     { value: 0, name: "Background", colour: null, id: "label.background", asked: false },
     { value: UNKNOWN, name: "Unknown", colour: null, id: "label.unknown", asked: false },
@@ -79,7 +82,7 @@ function LabelRow(props: { row: Row; bench: Workbench; group: string; share: str
           checked={row.value === paintValue.value}
           onChange={() => choose(row.value)}
         />
-        <Swatch value={row.value} colour={row.colour} />
+        <Swatch {...row} />
         <span class="what">
           <span class="name">{row.name}</span>
           <span class="share">{props.share}</span>
@@ -120,10 +123,12 @@ function LabelRow(props: { row: Row; bench: Workbench; group: string; share: str
   );
 }
 
-/** A label's colour; unknown is hatched, background empty. */
-export function Swatch({ value, colour }: { value: number; colour: string | null }) {
+/** A label's colour, and its pattern where patterns are drawn; background is empty. */
+export function Swatch(props: { value: number; colour: string | null; pattern?: number | undefined }) {
+  const { value, colour, pattern } = props;
   if (value === UNKNOWN) return <i class="swatch hatched" />;
-  return <i class="swatch" style={colour === null ? {} : { background: colour }} />;
+  const style = colour === null ? {} : { background: colour };
+  return <i class="swatch" data-pattern={pattern} style={style} />;
 }
 
 function Switch(props: { icon: IconName; text: string; on: boolean; flip: () => void }) {

@@ -11,6 +11,7 @@ import * as settings from "../settings";
 import { labels, specimen } from "../specimen";
 import { Workbench } from "../workbench";
 import { HelpSheet } from "./HelpSheet";
+import { Labels } from "./Labels";
 import { LintDialog } from "./LintDialog";
 import { readOut } from "./probability";
 import { Rebind } from "./Rebind";
@@ -350,6 +351,17 @@ describe("the check before a tile is sent", () => {
     expect([settings.paintValue.value, close.mock.calls.length, submit.mock.calls.length]).toEqual([2, 1, 0]);
     await click(button("Submit anyway"));
     expect(submit).toHaveBeenCalledOnce();
+  });
+});
+
+describe("the legend", () => {
+  it("shows the patterns that the tile is drawn with", async () => {
+    const patterns = () => all<HTMLElement>(".label .swatch").map((swatch) => swatch.dataset.pattern);
+    await show(<Labels bench={context.bench} />);
+    expect(new Set(patterns())).toEqual(new Set([undefined]));
+    await act(() => void (settings.overlay.value = { ...settings.overlay.value, patterns: true }));
+    expect(patterns().slice(0, 2)).toEqual(["0", "2"]);
+    settings.overlay.value = { ...settings.overlay.value, patterns: false };
   });
 });
 

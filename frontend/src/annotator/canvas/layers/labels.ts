@@ -39,12 +39,16 @@ export function labelStyle(bench: Workbench): LabelStyle {
   const kinds = new Uint8Array(256);
   if (source !== "difference") kinds[UNKNOWN] = PATTERN.rising;
   if (patterns && source !== "difference") {
-    // "rising" stays with unknown alone
-    const cycle = [PATTERN.plain, PATTERN.falling, PATTERN.dots, PATTERN.bars];
-    labels.forEach(({ value }, index) => (kinds[value] = cycle[index % cycle.length]));
+    labels.forEach(({ value }, index) => (kinds[value] = patternAt(index)));
   }
   const edge = table.map((pixel) => (pixel === 0 ? 0 : withAlpha(pixel, 255)));
   return { source, mode, lut: table, edge, patterns: kinds };
+}
+
+/** The pattern of a project's label by its place; "rising" stays with unknown alone. */
+export function patternAt(index: number): number {
+  const cycle = [PATTERN.plain, PATTERN.falling, PATTERN.dots, PATTERN.bars];
+  return cycle[index % cycle.length];
 }
 
 /** Draw the labels of `rect` anew. */
