@@ -143,7 +143,9 @@ def test_a_floor_raises_recall_wherever_labels_are_served(
         # what the ranker reads follows the served labels
         assert tiles.area[:, ER - 1].sum() == (new["labels"] == ER).sum()
         missed = p[new["labels"] != ER].sum() / 255
-        assert tiles.p_missed[:, ER - 1].sum() == pytest.approx(missed, rel=0.05)
+        rounding = 0.5 / 255 * (new["labels"] != ER).sum()
+        assert abs(tiles.p_missed[:, ER - 1].sum() - missed) <= rounding
+        assert tiles.p_missed[:, ER - 1].sum() < old_tiles.p_missed[:, ER - 1].sum()
         assert tiles.p_missed[:, ER - 1].sum() < old_tiles.p_missed[:, ER - 1].sum()
         assert tiles.logit_histogram[:, ER - 1].sum() == (new["labels"] != ER).sum()
 

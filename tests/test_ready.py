@@ -395,7 +395,7 @@ def test_a_model_that_cannot_be_loaded_is_left_to_the_next_job(
     tmp_path: Path,
 ) -> None:
     ready, _, _ = slot
-    (tmp_path / "model" / "members.joblib").write_bytes(b"rubbish")
+    (tmp_path / "model" / "forest.joblib").write_bytes(b"rubbish")
     promote(database, version(database, store, "p", folder=tmp_path / "model"))
     worked(ready, project)
     ready.look(crowded=False)

@@ -168,8 +168,8 @@ export function sitDown({ slug, me, kind, done }: Errand): Desk {
     const { sheet, startedFrom } = fetched;
     const bench = new Workbench(sheet, beginning);
     // a link's view is of the tile it names, and there may be another one by now
-    const isNamed = query.peek().get("tile") === task.id;
-    const view = isNamed ? namedView(query.peek().get("view")) : null;
+    const named = query.peek().get("tile");
+    const view = named === null || named === task.id ? namedView(query.peek().get("view")) : null;
     if (view) bench.view.value = view;
     // who mends a revision says no more of it than its author, unless they mean to
     const said = beginning.completeFor ?? (kind === "review" ? startedFrom : null);
