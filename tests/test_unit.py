@@ -82,12 +82,12 @@ def test_where_probabilities_are_true_expected_misses_find_the_missed() -> None:
 def test_a_forest_of_phantoms_is_better_ranked_than_by_chance(
     made: dict[str, Any],
 ) -> None:
-    """What it is undecided on finds its misses, better than its own expectation."""
+    """Scores find its misses, and lessons from other tiles find more of them."""
     for label in SCHEMA.names:
         scores = made["run"]["labels"][label]["scores"]
         captures = {name: figures["capture"] for name, figures in scores.items()}
         assert captures["product"] > 0.2, label
-        assert captures["product"] > captures["EFN"], label
+        assert captures["er-gap, learned"] > captures["er-gap"] > 0.2, label
         for name in ("product", "er-gap", "er-gap, learned"):
             assert scores[name]["spearman"] > 0.35, label
         assert max(captures, key=captures.__getitem__) == "oracle"
