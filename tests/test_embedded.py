@@ -544,6 +544,18 @@ def test_a_program_that_cannot_be_found_is_named(
         Supervisor(data_dir, [missing]).run()
 
 
+def test_a_quiet_supervisor_leaves_the_logs_in_their_files(
+    data_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    step = Program(data_dir, "migrate", ["echo", "says hello"], once=True)
+    supervisor = Supervisor(data_dir, [step], quiet=True)
+    supervisor.run(on_ready=supervisor.finish)
+    shown = capsys.readouterr().out
+    assert "migrate is done" in shown
+    assert "says hello" not in shown
+    assert step.log.read_text() == "says hello\n"
+
+
 def test_a_killed_server_returns_under_the_supervisor(
     data_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -30,13 +30,15 @@ def run_beside(
     say: Callable[[str], None],
     *,
     stay: bool = False,
+    quiet: bool = False,
 ) -> int:
     """Run `work` as the admin beside the stack; returns the exit status.
 
-    With `stay` the stack goes on serving after work that went well.
+    With `stay` the stack goes on serving after work that went well; with `quiet` its
+    logs stay in their files.
     """
     settings, processes = stack(settings)
-    supervisor = Supervisor(settings.data_dir, processes)
+    supervisor = Supervisor(settings.data_dir, processes, quiet=quiet)
     outcome = [1]
 
     def script() -> None:

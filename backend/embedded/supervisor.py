@@ -33,14 +33,21 @@ class Supervisor:
     A process starts when the one before it is ready; one that crashes later is started
     again, after a pause that grows. Children write to `<data_dir>/logs/<name>.log`
     themselves and the supervisor reads along, so neither a stopped terminal nor a
-    killed supervisor ever blocks them or costs a line.
+    killed supervisor ever blocks them or costs a line. A quiet one leaves the logs in
+    their files and shows only what it does itself.
     """
 
     def __init__(
-        self, data_dir: Path, processes: Sequence[Process], out: TextIO | None = None
+        self,
+        data_dir: Path,
+        processes: Sequence[Process],
+        out: TextIO | None = None,
+        *,
+        quiet: bool = False,
     ) -> None:
         self._data_dir = data_dir
         self._processes = processes
+        self._quiet = quiet
         self._console = _Console(
             out or sys.stdout, max(len(process.name) for process in processes)
         )
@@ -139,7 +146,8 @@ class Supervisor:
     def _echo(self) -> None:
         for index, child in enumerate(self._children):
             for line in child.tail.lines():
-                self._console.show(child.process.name, line, COLOURS[index % 10])
+                if not self._quiet:
+                    self._console.show(child.process.name, line, COLOURS[index % 10])
 
     def _say(self, line: str) -> None:
         self._echo()
