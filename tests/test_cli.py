@@ -21,6 +21,7 @@ from backend import cli
 from backend.cli import doctor, stack, valuemap
 from backend.client import ClientError
 from backend.domain.errors import Conflict
+from backend.embedded import Program
 from backend.schemas.project import LabelView
 from backend.settings import Settings
 
@@ -404,6 +405,23 @@ def test_the_stack_starts_only_what_has_no_address(
     # root's embedded database needs a home of its own, so names alone are compared
     _, processes = stack.stack(settings)
     assert [p.name for p in processes] == ["migrate", "api", "worker", "beat"]
+
+
+def test_the_processes_share_the_settings_and_not_the_environment(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CISTERNA_STORAGE_URL", "s3://laboratory/liver")
+    monkeypatch.setenv("CISTERNA_PUBLIC_URL", "https://cisterna.example")
+    monkeypatch.setenv("CISTERNA_LANES", '["gpu"]')
+    _, processes = stack.stack(settings)
+    for process in processes:
+        assert isinstance(process, Program)
+        for name, value in process.env.items():
+            monkeypatch.setenv(name, value)
+        theirs = Settings()
+        assert theirs.storage_url == settings.storage_url
+        assert theirs.public_url == settings.public_url
+        assert theirs.lanes == settings.lanes
 
 
 def test_migrate_makes_the_first_admin(

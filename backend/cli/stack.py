@@ -1,5 +1,6 @@
 """The processes of one machine: database, broker, migration, API, worker, beat."""
 
+import json
 import os
 import socket
 import sys
@@ -97,18 +98,26 @@ def local_url(settings: Settings) -> str:
     return f"http://{host}:{settings.port}"
 
 
-def welcome(settings: Settings) -> list[str]:
-    """Return the lines that tell a person where everything is and how to sign in."""
+def welcome(settings: Settings, room: str = "") -> list[str]:
+    """Return the lines that tell a person where everything is and how to sign in.
+
+    The link leads to a room of the page, such as `projects/liver`.
+    """
     token_file = settings.admin_token_file.absolute()
     lines = [f"address   {settings.base_url}", f"API docs  {settings.base_url}/docs"]
     if not os.access(token_file, os.R_OK):
         return [*lines, f"sign in   with a token; {token_file} is not there any more"]
     with Cisterna(local_url(settings), token_file.read_text().strip()) as service:
         link = service.people.sign_in_link(service.people.me().id).link
+    link = link.replace("/#", f"/{room}#", 1)
+    usual = Settings()
+    how = "the command line reads it by itself"
+    if (usual.data_dir.absolute(), usual.port) != (token_file.parent, settings.port):
+        how = f"for the command line, with CISTERNA_SERVER={local_url(settings)}"
     return [
         *lines,
         f"sign in   {link}  (once, within a day)",
-        f"token     {token_file}  (the command line reads it by itself)",
+        f"token     {token_file}  ({how})",
     ]
 
 
@@ -122,6 +131,10 @@ def _environment(settings: Settings, data_dir: Path) -> dict[str, str]:
         "CISTERNA_HOST": settings.host,
         "CISTERNA_PORT": str(settings.port),
         "CISTERNA_SLOTS": str(settings.slots),
+        "CISTERNA_LANES": json.dumps(settings.lanes),
+        # empty is not set, whatever the environment around us says
+        "CISTERNA_STORAGE_URL": settings.storage_url or "",
+        "CISTERNA_PUBLIC_URL": settings.public_url or "",
     }
 
 
