@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -365,14 +366,31 @@ def test_value_maps() -> None:
 
 
 def test_the_doctor_finds_what_is_wrong(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(doctor, "TORCH", "import a_module_that_is_not_there")
+    monkeypatch.setattr(doctor, "UI", tmp_path / "ui")
+    monkeypatch.setattr(doctor, "WANTED_DISK", 2**70)
+    installed = doctor.version
+
+    def version(name: str) -> str:
+        if name == "scikit-learn":
+            raise PackageNotFoundError(name)
+        return installed(name)
+
+    monkeypatch.setattr(doctor, "version", version)
     found = {check.name: check for check in doctor.examine(settings)}
     assert list(found) == list(doctor.CHECKS)
     for name in ("python", "wheels", "database", "broker", "store"):
         assert found[name].state == "ok", found[name]
-    assert found["torch"].state == "warn"
+    for name, mend in {
+        "disk": "CISTERNA_DATA_DIR",
+        "page": "make page",
+        "forest": "install 'cisterna[worker]'",
+        "torch": "install 'cisterna[worker]'",
+    }.items():
+        assert found[name].state == "warn"
+        assert mend in found[name].detail
     with socket.socket() as taken:
         taken.bind((settings.host, 0))
         taken.listen()

@@ -22,6 +22,7 @@ from backend.storage import ArtifactStore
 
 WANTED_DISK = 10 * 2**30
 WANTED_SHM = 2**30
+UI = Path(__file__).parents[1] / "ui"  # as backend.api.page has it, without FastAPI
 TORCH = (
     "import torch, nnunetv2; from importlib.metadata import version as v; "
     "print(f'torch {torch.__version__}, nnunetv2 {v(\"nnunetv2\")}, ' + "
@@ -56,7 +57,9 @@ def _python(_: Settings) -> Check:
     fine = sys.version_info >= (3, 11)
     detail = f"{platform.python_version()} at {sys.executable}"
     return Check(
-        "python", "ok" if fine else "fail", detail + ("" if fine else "; 3.11")
+        "python",
+        "ok" if fine else "fail",
+        detail + ("" if fine else "; 3.11 is the oldest"),
     )
 
 
@@ -64,7 +67,9 @@ def _wheels(_: Settings) -> Check:
     missing = sorted(_missing())
     if missing:
         return Check(
-            "wheels", "fail", f"not installed: {', '.join(missing)}; install cisterna"
+            "wheels",
+            "fail",
+            f"not installed: {', '.join(missing)}; pip install them, or cisterna anew",
         )
     return Check("wheels", "ok", f"cisterna {version('cisterna')} and what it needs")
 
@@ -88,6 +93,8 @@ def _disk(settings: Settings) -> Check:
         place = place.parent
     free = shutil.disk_usage(place).free
     detail = f"{free / 2**30:.1f} GiB free at {settings.data_dir}"
+    if free < WANTED_DISK:
+        detail += f"; {WANTED_DISK / 2**30:.0f} should be, or set CISTERNA_DATA_DIR"
     return Check("disk", "ok" if free >= WANTED_DISK else "warn", detail)
 
 
@@ -168,6 +175,20 @@ def _store(settings: Settings) -> Check:
     return Check("store", "ok" if fine else "fail", detail)
 
 
+def _page(_: Settings) -> Check:
+    if (UI / "index.html").exists():
+        return Check("page", "ok", "built")
+    return Check("page", "warn", "not built, there is only the API; `make page`")
+
+
+def _forest(_: Settings) -> Check:
+    try:
+        return Check("forest", "ok", f"scikit-learn {version('scikit-learn')}")
+    except PackageNotFoundError:
+        lost = "no first predictions and no demo here (scikit-learn is not installed)"
+        return Check("forest", "warn", f"{lost}; install 'cisterna[worker]'")
+
+
 def _torch(_: Settings) -> Check:
     # a child: importing torch takes seconds and hundreds of megabytes
     answer = subprocess.run(
@@ -181,7 +202,7 @@ def _torch(_: Settings) -> Check:
         return Check("torch", "ok", answer.stdout.strip().splitlines()[-1])
     why = (answer.stderr.strip().splitlines() or ["ended without a word"])[-1]
     return Check(
-        "torch", "warn", f"no training here ({why}); install 'cisterna[worker]'"
+        "torch", "warn", f"no nnU-Net here ({why}); install 'cisterna[worker]'"
     )
 
 
@@ -194,5 +215,7 @@ CHECKS: dict[str, Callable[[Settings], Check]] = {
     "database": _database,
     "broker": _broker,
     "store": _store,
+    "page": _page,
+    "forest": _forest,
     "torch": _torch,
 }
