@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 import hashlib
 import io
+import threading
 import uuid
 import zlib
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from fastapi.testclient import TestClient
 from httpx import Response
 from PIL import Image as Picture
 from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
 
 from backend.domain.masks import pack
 from backend.domain.states import (
@@ -43,6 +45,7 @@ from backend.models import (
     TrainingSet,
     TrainingSetItem,
 )
+from backend.services import images
 from backend.services.access import now
 from backend.storage import ArtifactStore
 
@@ -167,6 +170,26 @@ def test_the_order_draws_on_all_pool_images_whatever_comes_after_them(
     live = admin.get(f"projects/{project}/queries").json()["items"][0]
     ranks = admin.get(f"queries/{live['id']}/tiles").json()["items"]
     assert {rank["tile"]["image_id"] for rank in ranks} == pool
+
+
+def test_two_ingests_that_end_together_do_not_wait_for_each_other(
+    app: FastAPI, admin: TestClient, project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(2):
+        upload(admin, project, png(grey(200, 200, seed=number)), name=f"{number}")
+    # both have written tiles of the project when the first one locks it
+    both, ends = threading.Barrier(2, timeout=60), []
+
+    def announce(session: Session, image: Image) -> None:
+        ends.append(image.id)
+        if len(ends) <= 2:
+            both.wait()
+
+    monkeypatch.setattr(images, "announce", announce)
+    with ThreadPoolExecutor(2) as slots:
+        list(slots.map(lambda _: run_jobs(app), range(2)))
+    assert len(ends) == 2  # a deadlock's loser would have ended once more
+    assert len(set(ends)) == 2
 
 
 def test_a_rejected_image_does_not_hold_up_the_order(

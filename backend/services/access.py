@@ -117,6 +117,16 @@ def project(session: DbSession, principal: Principal, key: str, role: Role) -> P
     return found
 
 
+def lock_project(session: DbSession, id: uuid.UUID) -> Project:
+    """Take the row of a project: one at a time orders its tiles or promotes.
+
+    Its key is left free (FOR NO KEY UPDATE). Every row that refers to the project holds
+    the key until its transaction ends, so two that wrote such rows and then asked for
+    all of the project's row would wait for each other.
+    """
+    return session.get_one(Project, id, with_for_update={"key_share": True})
+
+
 def load(
     session: DbSession,
     principal: Principal,

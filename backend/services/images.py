@@ -41,7 +41,7 @@ from backend.services import (
     predictions,
     starts,
 )
-from backend.services.access import Principal
+from backend.services.access import Principal, lock_project
 from backend.storage import ArtifactStore
 
 MAX_REGION_PIXELS = 2**24
@@ -263,7 +263,7 @@ def _order_pool(session: Session, image: Image) -> None:
     if image.split is not Split.POOL:
         return
     # without the lock, two that end at once would each wait for the other
-    project = session.get_one(Project, image.project_id, with_for_update=True)
+    project = lock_project(session, image.project_id)
     live = session.scalar(
         select(Query.strategy).where(
             Query.project_id == project.id, Query.state == QueryState.LIVE

@@ -11,7 +11,7 @@ from backend.domain.events import Event, EventKind
 from backend.domain.states import MODEL_STEPS, ModelState, step
 from backend.models import ModelVersion, Project
 from backend.services import audit, orders, predictions, queries
-from backend.services.access import Principal, now
+from backend.services.access import Principal, lock_project, now
 
 
 def live(session: Session, project_id: uuid.UUID) -> ModelVersion | None:
@@ -50,7 +50,7 @@ def promote(
     sweeps the images first.
     """
     # one promotion at a time: the row of the project is the lock
-    session.get_one(Project, version.project_id, with_for_update=True)
+    lock_project(session, version.project_id)
     session.refresh(version)
     if version.state is ModelState.LIVE:
         raise Conflict(f"Round {version.ordinal} is live already.")

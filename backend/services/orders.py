@@ -20,7 +20,6 @@ from backend.models import (
     Annotation,
     Image,
     ModelVersion,
-    Project,
     Query,
     QueryTile,
     Task,
@@ -28,7 +27,7 @@ from backend.models import (
 )
 from backend.schemas.loop import RankedTile
 from backend.services import controls
-from backend.services.access import now
+from backend.services.access import lock_project, now
 
 RESERVE = 4
 """Reserve of a head, in query sizes, so that nobody waits for a training."""
@@ -105,7 +104,7 @@ def make_live(
     withdrawn; what people hold, have submitted or were sent back is never touched.
     """
     # claims take task rows with SKIP LOCKED; the project's row orders re-rankings
-    session.get_one(Project, query.project_id, with_for_update=True)
+    lock_project(session, query.project_id)
     session.execute(
         update(Query)
         .where(Query.project_id == query.project_id, Query.state == QueryState.LIVE)
