@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,14 +21,20 @@ pytest.importorskip("nnunetv2", reason="the worker extra is not installed")
 import torch
 from test_nnunet import DISC, STRIPE, prepared, training_data
 
-from worker.nnunet import checkpoints, loop, training, weights
+from worker.nnunet import checkpoints, loop, team, training, weights
 from worker.nnunet.monitor import monitor
 from worker.nnunet.planner import find_profile
 from worker.nnunet.sampling import FRESH_SHARE, replayed, shares_of
 from worker.nnunet.schedule import FULL, HOLD
 from worker.nnunet.trainer import TileTrainer
 from worker.nnunet.training import train
-from worker.segmenter import Budget, Progress, SegmenterError, TrainingData
+from worker.segmenter import (
+    Budget,
+    OutOfMemory,
+    Progress,
+    SegmenterError,
+    TrainingData,
+)
 
 
 @pytest.fixture(scope="module")
@@ -375,17 +382,6 @@ def test_folds_leave_out_shares_and_go_on_where_they_were(
     assert len(log) == told
 
 
-# Several devices
-
-
-@pytest.fixture
-def two_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two processes on the processor, as there would be one for each of two GPUs."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.setattr(training, "devices", lambda: 2)
-
-
-@pytest.mark.usefixtures("two_devices")
 def test_an_attempt_that_is_asked_for_something_else_starts_over(
     data: TrainingData, folders: Path
 ) -> None:
@@ -400,6 +396,17 @@ def test_an_attempt_that_is_asked_for_something_else_starts_over(
     assert not list((into / "fold_0").glob("*.part"))
 
 
+# Several devices
+
+
+@pytest.fixture
+def two_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes on the processor, as there would be one for each of two GPUs."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(training, "devices", lambda: 2)
+
+
+@pytest.mark.usefixtures("two_devices")
 def test_two_devices_learn_one_network(data: TrainingData, folders: Path) -> None:
     """The team itself compares the networks at its end."""
     into = folders / "m"
@@ -434,3 +441,49 @@ def test_networks_that_come_apart_are_noticed(
     with pytest.raises(SegmenterError, match="came apart"):
         run(data, folders / "m", Budget(1))
     assert not (folders / "m" / "fold_0" / checkpoints.FINAL).exists()
+
+
+FOLLOWER = """
+import sys
+import torch
+from worker.nnunet import team
+from worker.nnunet.trainer import TileTrainer
+
+def step(self, rate):
+    raise {error}
+
+TileTrainer.step = step
+sys.exit(team.main())
+"""
+
+
+@pytest.mark.usefixtures("two_devices")
+@pytest.mark.parametrize(
+    ("error", "expected", "text"),
+    [
+        ('torch.OutOfMemoryError("CUDA out of memory.")', OutOfMemory, "ran out of"),
+        ('ValueError("a defect")', SegmenterError, "from its last checkpoint"),
+    ],
+)
+def test_what_ends_another_device_is_told(
+    data: TrainingData,
+    folders: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: str,
+    expected: type[SegmenterError],
+    text: str,
+) -> None:
+    """So that a lack of memory is met with less, and anything else tried as it was."""
+    real = team.subprocess.Popen
+
+    def spoilt(command: list[str], **known: Any) -> Any:
+        *_, rank, file = command
+        code = FOLLOWER.format(error=error)
+        return real([sys.executable, "-P", "-c", code, rank, file], **known)
+
+    monkeypatch.setattr(team.subprocess, "Popen", spoilt)
+    with pytest.raises(expected, match=text) as told:
+        run(data, folders / "m", Budget(2))
+    assert isinstance(told.value, OutOfMemory) is (expected is OutOfMemory)
+    assert told.value.retryable
+    assert not torch.distributed.is_initialized()

@@ -47,6 +47,11 @@ _PASSED_ON = re.compile(
 )
 
 
+def lacks_memory(text: str) -> bool:
+    """Whether an error or a log's end says that there was too little memory."""
+    return any(sign in text for sign in _NO_MEMORY)
+
+
 # The parent's side
 
 
@@ -173,7 +178,7 @@ class Child:
                 "seconds of processor time and was ended.",
                 retryable=False,
             )
-        if any(sign in tail for sign in _NO_MEMORY):
+        if lacks_memory(tail):
             return OutOfMemory("The background process ran out of memory.")
         if code in (-signal.SIGKILL, 128 + signal.SIGKILL):
             return OutOfMemory(
@@ -277,7 +282,7 @@ def _answer(
     except Exception as error:  # noqa: BLE001 - the parent decides, the log has the trace
         traceback.print_exc()
         name = f"{type(error).__name__}: {error}"
-        if any(sign in name for sign in _NO_MEMORY):
+        if lacks_memory(name):
             return _failure("The background process ran out of memory.", True, True)
         text = f"The background process failed: {name}"
         return _failure(text[:500], isinstance(error, OSError))

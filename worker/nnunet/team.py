@@ -10,9 +10,12 @@ before every step it is told the rate.
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -24,12 +27,17 @@ import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from backend.domain.geometry import Box
+from worker.child import lacks_memory
 from worker.nnunet.dataset import Case, Dataset
 from worker.nnunet.trainer import TileTrainer
-from worker.segmenter import SegmenterError
+from worker.segmenter import OutOfMemory, SegmenterError
 
 _PATIENCE = timedelta(minutes=10)
 """Followers wait while rank 0 looks at validation tiles and saves."""
+_ENDING = 5.0
+"""Seconds a follower may take to end after its connection has."""
+_NO_MEMORY = 12
+"""Exit status of a follower that ran out of memory."""
 _SAME = 1e-4
 
 
@@ -138,8 +146,12 @@ def gathered(
         yield
         trainer.team.end(trainer)
     except RuntimeError as error:
-        if all(process.poll() is None for process in processes):
+        ended = _ended(processes)
+        if not ended:
             raise
+        if not {_NO_MEMORY, -signal.SIGKILL}.isdisjoint(ended):
+            text = "A process that trains on another device ran out of memory."
+            raise OutOfMemory(text) from error
         raise SegmenterError(
             "A process that trains on another device ended; the training will go on "
             f"from its last checkpoint ({error}).",
@@ -155,9 +167,30 @@ def gathered(
             dist.destroy_process_group()
 
 
+def _ended(processes: Sequence[subprocess.Popen[bytes]]) -> list[int]:
+    """Return the exit statuses of those that have ended or are about to."""
+    until = time.monotonic() + _ENDING
+    while True:
+        ended = [p.returncode for p in processes if p.poll() is not None]
+        if ended or time.monotonic() > until:
+            return ended
+        time.sleep(0.05)
+
+
 def devices() -> int:
     """Return how many devices this process may train on."""
     return max(1, torch.cuda.device_count())
+
+
+def main() -> int:
+    """Follow; returns the exit status."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stdout)
+    try:
+        follow(int(sys.argv[1]), Path(sys.argv[2]))
+    except Exception as error:  # noqa: BLE001 - rank 0 sees the status, the log the trace
+        traceback.print_exc()
+        return _NO_MEMORY if lacks_memory(f"{type(error).__name__}: {error}") else 1
+    return 0
 
 
 def follow(rank: int, file: Path) -> None:
@@ -223,5 +256,4 @@ def _own_device(rank: int) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, stream=sys.stdout)
-    follow(int(sys.argv[1]), Path(sys.argv[2]))
+    sys.exit(main())
