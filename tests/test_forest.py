@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ from numpy.typing import NDArray
 from backend.domain.geometry import Box
 from backend.domain.labels import Label, LabelSchema
 from backend.ranker.statistics import TileStatistics
-from worker.forest import context, ensemble, features
+from worker.crops import pack_crops, pack_offsets
+from worker.forest import context, ensemble, features, sweep
 from worker.forest.segmenter import ForestSegmenter
+from worker.messages import pack_image
 from worker.segmenter import (
     Budget,
     ImageData,
@@ -262,6 +265,45 @@ def test_context_does_not_depend_on_the_cut(tmp_path: Path) -> None:
     assert [band for band, _ in swept] == bands
     joined = np.concatenate([part for _, part in swept])
     np.testing.assert_allclose(joined, seen, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("rows", "heights"),
+    [(900, [200]), (197, [192, 8]), (96, [96, 96, 8]), (70, [70, 26, 70, 26, 8])],
+)
+def test_a_sweep_does_not_depend_on_its_bands(
+    tmp_path: Path,
+    forest: ForestSegmenter,
+    monkeypatch: pytest.MonkeyPatch,
+    rows: int,
+    heights: list[int],
+) -> None:
+    pixels, truth = scene(1)
+    data = training(tmp_path, truth, pixels)
+    model = tmp_path / "model"
+    forest.train(data, model, None, Budget(steps=1), Listener())
+    request = {
+        "model": model,
+        "image": pack_image(data.images["image"]),
+        "tile": TILE,
+        "offsets": pack_offsets({}),
+        "crops": pack_crops(None),
+    }
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    sweep.predict({**request, "into": whole}, lambda progress: None)
+    shown: list[Progress] = []
+    per_pixel = context.count(2) + 8 * 3
+    monkeypatch.setattr(sweep, "_BAND_VALUES", rows * per_pixel * WIDTH)
+    sweep.predict({**request, "into": cut}, shown.append)
+    ends = [0, *(progress.step for progress in shown)]
+    assert [b - a for a, b in pairwise(ends)] == heights
+    for name in ("labels", "probabilities"):
+        differ = np.load(cut / f"{name}.npy") != np.load(whole / f"{name}.npy")
+        assert differ.mean() < 1e-3  # sums in another order turn a tree here and there
+    one, other = (TileStatistics.load(into / "tiles.npz") for into in (cut, whole))
+    assert one.embedding is not None
+    np.testing.assert_allclose(one.embedding, other.embedding, atol=1e-4)
+    np.testing.assert_allclose(one.p_sum, other.p_sum, rtol=1e-3)
 
 
 def test_a_forest_of_an_earlier_release_asks_for_a_training(

@@ -21,6 +21,8 @@ TREES = 16
 PIXELS_PER_CLASS = 10_000
 _MIN_LEAF = 8
 _MAX_DEPTH = 18
+_MANY = 1 << 17
+"""Pixels from which on threads are worth it: joblib looks for their end every 10 ms."""
 _FILE = "forest.joblib"
 
 
@@ -172,6 +174,7 @@ def answer(member: Trees, values: tuple[int, ...], features: F4) -> F4:
     height, width, count = features.shape
     p = np.zeros((len(values) + 1, height, width), np.float32)
     known = [(0, *values).index(value) for value in member.classes_]
+    member.n_jobs = -1 if height * width >= _MANY else 1
     said = member.predict_proba(features.reshape(-1, count))
     p[known] = said.T.reshape(-1, height, width)
     return p

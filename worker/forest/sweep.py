@@ -68,8 +68,10 @@ def predict(request: dict[str, Any], emit: Emit) -> dict[str, Any]:
         )
         kept.add_rows(band.y, belief.mean)
         # texture alone: what a tile looks like does not change with the model
-        sums = seen[..., : features.COUNT].sum(axis=0, dtype=np.float64)
-        texture[band.y // grid.tile] += np.add.reduceat(sums, starts, axis=0)
+        top, tops = band.y // grid.tile, np.arange(0, band.h, grid.tile)
+        part = seen[..., : features.COUNT]
+        sums = np.add.reduceat(part, tops, axis=0, dtype=np.float64)
+        texture[top : top + len(tops)] += np.add.reduceat(sums, starts, axis=1)
         emit(Progress("Sweeping", (band.y + band.h) / height, band.y + band.h))
     for array in (labels, probabilities, entropy, information):
         array.flush()
@@ -87,11 +89,16 @@ def load(request: dict[str, Any], emit: Emit) -> dict[str, Any]:
 
 
 def _bands(grid: TileGrid, rows: int) -> Iterator[Box]:
-    """Yield boxes of full width and at most `rows` rows, none across two tile rows."""
-    rows = max(rows, 1)
-    for tile in range(0, grid.height, grid.tile):
-        end = min(tile + grid.tile, grid.height)
-        for y in range(tile, end, rows):
+    """Yield boxes of full width and at most `rows` rows.
+
+    Each is some whole rows of tiles or a part of one. High ones save time, since
+    features look far beyond the edges.
+    """
+    whole = max(rows // grid.tile, 1) * grid.tile
+    rows = min(max(rows, 1), whole)
+    for top in range(0, grid.height, whole):
+        end = min(top + whole, grid.height)
+        for y in range(top, end, rows):
             yield Box(y, 0, min(rows, end - y), grid.width)
 
 
