@@ -1,7 +1,6 @@
 /** What the worker computes, free of any worker. */
 import { superpixels } from "../raster/superpixels";
-import type { Rect, Selection } from "../raster/types";
-import { wand } from "../raster/wand";
+import type { Rect } from "../raster/types";
 import { watershed } from "../raster/watershed";
 
 /** A tile's shown greys. */
@@ -14,20 +13,12 @@ export interface Shown {
 /** A question to the worker. */
 export type Question =
   | (Shown & { readonly kind: "superpixels"; readonly size: number })
-  | (Shown & { readonly kind: "watershed"; readonly seeds: Uint8Array; readonly window: Rect })
-  | (Shown & {
-      readonly kind: "wand";
-      readonly x: number;
-      readonly y: number;
-      readonly tolerance: number;
-      readonly radius: number;
-    });
+  | (Shown & { readonly kind: "watershed"; readonly seeds: Uint8Array; readonly window: Rect });
 
 /** What is given back for each kind of question. */
 export interface Answers {
   superpixels: Int32Array;
   watershed: Uint8Array;
-  wand: Selection;
 }
 
 /** The kinds of questions. */
@@ -58,14 +49,5 @@ function answer(question: Question): Answers[Kind] {
       return superpixels(grey, width, height, question.size);
     case "watershed":
       return watershed(grey, width, height, question.seeds, question.window);
-    case "wand": {
-      const { x, y, tolerance, radius } = question;
-      return wand(grey, width, height, x, y, tolerance, radius);
-    }
   }
-}
-
-/** The buffers of an answer, to be handed over rather than copied. */
-export function buffersOf(value: Answers[Kind]): ArrayBufferLike[] {
-  return ["bits" in value ? value.bits.buffer : value.buffer];
 }

@@ -17,39 +17,25 @@ export interface Lane<K extends Kind> {
 }
 
 interface Waiting<K extends Kind> {
-  readonly question: Question;
   readonly resolve: (value: Answers[K]) => void;
   readonly reject: (error: Error) => void;
 }
 
-/**
- * Makes a lane. A question that is no longer wanted is either stopped with its worker
- * ("stop") or left to finish and its answer thrown away ("finish").
- */
-export function createLane<K extends Kind>(
-  kind: K,
-  spawn: Spawn,
-  outdated: "stop" | "finish",
-): Lane<K> {
+/** Makes a lane. A question that is no longer wanted is stopped with its worker. */
+export function createLane<K extends Kind>(kind: K, spawn: Spawn): Lane<K> {
   let worker: Worker | null = null;
-  /** Whether the worker computes, wanted or not. */
-  let busy = false;
   let running: Waiting<K> | null = null;
-  let next: Waiting<K> | null = null;
   let closed = false;
 
   const stop = (): void => {
     worker?.terminate();
     worker = null;
-    busy = false;
   };
 
   const settle = (finish: (waiting: Waiting<K>) => void): void => {
     const settled = running;
     running = null;
-    busy = false;
     if (settled !== null) finish(settled);
-    if (next !== null) send(next);
   };
 
   const start = (): Worker => {
@@ -72,11 +58,7 @@ export function createLane<K extends Kind>(
     return fresh;
   };
 
-  const send = (waiting: Waiting<K>): void => {
-    next = null;
-    running = waiting;
-    busy = true;
-    const { question } = waiting;
+  const send = (question: Question): void => {
     const buffers = [question.grey.buffer];
     if (question.kind === "watershed") buffers.push(question.seeds.buffer);
     try {
@@ -89,12 +71,8 @@ export function createLane<K extends Kind>(
   };
 
   const cancel = (): void => {
-    for (const waiting of [running, next]) {
-      waiting?.reject(new Cancelled(`The ${kind} is no longer wanted.`));
-    }
-    running = null;
-    next = null;
-    if (busy && outdated === "stop") stop();
+    if (running !== null) stop();
+    settle(({ reject }) => reject(new Cancelled(`The ${kind} is no longer wanted.`)));
   };
 
   return {
@@ -102,9 +80,8 @@ export function createLane<K extends Kind>(
       if (closed) return Promise.reject(new Error(`The ${kind} has been closed.`));
       cancel();
       return new Promise((resolve, reject) => {
-        const waiting = { question, resolve, reject };
-        if (busy) next = waiting;
-        else send(waiting);
+        running = { resolve, reject };
+        send(question);
       });
     },
     cancel,

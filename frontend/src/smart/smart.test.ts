@@ -1,8 +1,6 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { countOf } from "../raster/rect";
 import { isSame } from "../raster/seeded";
 import { superpixels } from "../raster/superpixels";
-import { wand } from "../raster/wand";
 import { reply } from "./answer";
 import type { Question } from "./answer";
 import { Cancelled, createSmart } from "./smart";
@@ -49,13 +47,11 @@ describe("smart tools", () => {
     const asked = [
       smart.superpixels(grey, 40, 30, 8),
       smart.watershed(grey, 40, 30, seeds, window),
-      smart.wand(grey, 40, 30, 9, 9, 20, 10),
     ] as const;
     for (const worker of SlowWorker.all) worker.answer();
-    const [map, values, found] = await Promise.all(asked);
+    const [map, values] = await Promise.all(asked);
     expect(isSame(map, superpixels(grey, 40, 30, 8))).toBe(true);
     expect(isSame(values, new Uint8Array(1200).fill(3))).toBe(true);
-    expect(countOf(found)).toBe(countOf(wand(grey, 40, 30, 9, 9, 20, 10)));
     expect(grey.length).toBe(1200);
     expect(seeds.length).toBe(1200);
   });
@@ -77,23 +73,6 @@ describe("smart tools", () => {
     expect((await other).length).toBe(1200);
   });
 
-  it("let a wand finish and then ask only for the newest", async () => {
-    const smart = createSmart(spawn);
-    const asked = [1, 2, 3].map((x) => smart.wand(grey, 40, 30, x, 5, 0, 0));
-    const settled = Promise.allSettled(asked);
-    const [worker] = SlowWorker.all;
-    expect(SlowWorker.all.length).toBe(1);
-    expect(worker.questions.length).toBe(1);
-    worker.answer();
-    expect(worker.questions.length).toBe(1);
-    worker.answer();
-    const [first, second, third] = await settled;
-    expect(first.status).toBe("rejected");
-    expect(second.status).toBe("rejected");
-    expect(third.status === "fulfilled" && third.value.rect.x).toBe(3);
-    expect(worker.terminate).not.toHaveBeenCalled();
-  });
-
   it("reject with a plain sentence and work again afterwards", async () => {
     const smart = createSmart(spawn);
     const wrong = smart.superpixels(grey, 41, 30, 8);
@@ -113,7 +92,7 @@ describe("smart tools", () => {
     const smart = createSmart(() => {
       throw new Error("refused");
     });
-    await expect(smart.wand(grey, 40, 30, 1, 1, 1, 1)).rejects.toThrow("could not be started");
+    await expect(smart.superpixels(grey, 40, 30, 8)).rejects.toThrow("could not be started");
   });
 
   it("can be cancelled and closed", async () => {
@@ -121,10 +100,10 @@ describe("smart tools", () => {
     const given = smart.superpixels(grey, 40, 30, 8);
     smart.cancel();
     await expect(given).rejects.toBeInstanceOf(Cancelled);
-    const waiting = smart.wand(grey, 40, 30, 1, 1, 1, 1);
+    const waiting = smart.superpixels(grey, 40, 30, 8);
     smart.close();
     await expect(waiting).rejects.toBeInstanceOf(Cancelled);
     expect(SlowWorker.all.every(({ terminate }) => terminate.mock.calls.length > 0)).toBe(true);
-    await expect(smart.wand(grey, 40, 30, 1, 1, 1, 1)).rejects.toThrow("closed");
+    await expect(smart.superpixels(grey, 40, 30, 8)).rejects.toThrow("closed");
   });
 });

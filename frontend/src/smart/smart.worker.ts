@@ -1,9 +1,9 @@
 /** The worker: one question in, one reply out. */
-import { buffersOf, reply } from "./answer";
+import { reply } from "./answer";
 import type { Question } from "./answer";
 
 self.onmessage = (event: MessageEvent<Question>): void => {
   const answer = reply(event.data);
-  const transfer = answer.ok ? (buffersOf(answer.value) as Transferable[]) : [];
+  const transfer = answer.ok ? [answer.value.buffer as Transferable] : [];
   self.postMessage(answer, { transfer });
 };

@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { superpixels } from "../../../raster/superpixels";
-import { wand as similar } from "../../../raster/wand";
 import { watershed } from "../../../raster/watershed";
 import type { Smart } from "../../../smart/smart";
 import { brush, guard, locked, paintValue, superpixelSize, threshold, tool, wand } from "../../settings";
@@ -16,7 +15,6 @@ import { lightUp, makeTools, toolHeld, type Tools } from "./tools";
 const smart: Smart = {
   superpixels: async (...question) => superpixels(...question),
   watershed: async (...question) => watershed(...question),
-  wand: async (...question) => similar(...question),
   cancel() {},
   close() {},
 };
