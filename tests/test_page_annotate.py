@@ -541,6 +541,46 @@ def test_a_pen_paints_and_a_finger_beside_it_moves_the_picture(
     assert np.array_equal(live.service.tasks.draft(easel.task), expected)
 
 
+def test_a_finger_takes_and_drops_an_outline_and_looks_at_the_raw_image(
+    live: Live, browse: Browsing
+) -> None:
+    slug = painting_project(live, "Fingers")
+    page = browse(has_touch=True)
+    easel = Easel(page, slug)
+    easel.press("2", "p")
+    take, drop = (page.get_by_role("button", name=name) for name in ("Take", "Drop"))
+
+    def tap(*corners: Pixel) -> None:
+        for corner in corners:
+            page.touchscreen.tap(*easel.at(corner))
+
+    expect(drop).to_have_count(0)
+    tap((10, 10), (40, 10))
+    expect(take).to_be_disabled()  # two corners enclose nothing
+    drop.tap()
+    expect(drop).to_have_count(0)
+    tap((10, 10), (40, 10), (40, 40), (10, 40))
+    take.tap()
+    expect(take).to_have_count(0)
+    until(page, lambda: bool(draft(live, easel).any()))
+    painted = draft(live, easel)
+    assert set(np.unique(painted[12:38, 12:38])) == {MITO}
+    assert not painted[:8].any()
+
+    raw = page.get_by_role("button", name="Raw")
+    box = raw.bounding_box()
+    assert box is not None
+    middle = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    devices = page.context.new_cdp_session(page)
+    for kind, points, held in (
+        ("touchStart", [middle], "true"),
+        ("touchEnd", [], "false"),
+    ):
+        event = {"type": kind, "touchPoints": points}
+        devices.send("Input.dispatchTouchEvent", event)
+        expect(raw).to_have_attribute("aria-pressed", held)
+
+
 def test_no_two_people_get_the_same_tile(live: Live, browse: Browsing) -> None:
     slug = painting_project(live, "Shared")
     link = invitation(live, slug, "annotator")

@@ -100,6 +100,9 @@ def test_a_tile_goes_back_with_pins_and_comes_again(
     # of all tiles it is the one its author gets next
     theirs = author.page
     author.open("This tile")
+    whole = theirs.get_by_role("img", name="The whole image, 256 × 256 px")
+    expect(whole).to_be_visible()
+    until(theirs, lambda: whole.evaluate("image => image.naturalWidth > 0"))
     theirs.get_by_role("button", name="Give the tile back").click()
     theirs.get_by_role("button", name="Give back", exact=True).click()
     expect(theirs.get_by_role("link", name="Overview")).to_be_visible()
@@ -127,7 +130,17 @@ def test_a_tile_goes_back_with_pins_and_comes_again(
     expect(done).to_contain_text("at 40, 12: the ER goes on here (done)")
     expect(said.filter(has_text="Almost.")).not_to_contain_text("(done)")
     expect(said.filter(has_text="revision 2 by")).to_contain_text("of work")
-    page.get_by_text("revision 1", exact=True).click()
+    expect(page.get_by_label("Only the difference")).to_be_disabled()
+    page.get_by_label("revision 1", exact=True).check()
+    page.get_by_label("Only the difference").check()
+    changed = pixels(page.get_by_role("img", name="difference to revision 1"))
+    rows, columns = np.nonzero(spread(changed) > 40)
+    scale = 64 / len(changed)
+    assert (columns.mean() * scale, rows.mean() * scale) == pytest.approx(
+        (40, 12), abs=1
+    )
+    assert len(rows) * scale**2 == pytest.approx(12, rel=0.2)
+    expect(page.get_by_role("complementary")).to_contain_text("revision 1 only")
     agreement = page.get_by_role("table")
     expect(agreement.get_by_role("row").filter(has_text="mito")).to_contain_text("1.0")
     er = agreement.get_by_role("row", name=re.compile("^ER"))
@@ -219,7 +232,8 @@ def test_a_review_beside_the_prelabel_is_accessible(
     sent_in(live, browse, slug)
     page = judging(browse, slug, bypass_csp=True)
     expect(page.get_by_role("heading", name="pre-label")).to_be_visible()
-    page.get_by_text("difference to the pre-label", exact=True).click()
+    page.get_by_label("pre-label", exact=True).check()
+    page.get_by_label("Only the difference").check()
     difference = page.get_by_role("img", name="difference to the pre-label")
     assert (spread(pixels(difference)) > 20).mean() > 0.02
     assert violations(page) == []

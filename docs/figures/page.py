@@ -85,7 +85,8 @@ class Pictures:
             page.evaluate("document.querySelector('#round').scrollIntoView()")
         self.send_for_review()
         with self.looking(state, "review", "review") as page:
-            page.get_by_label("difference to the pre-label").check()
+            page.get_by_label("pre-label", exact=True).check()
+            page.get_by_label("Only the difference").check()
             page.get_by_label("Comment", exact=True).fill(
                 "Please look at the ER again."
             )

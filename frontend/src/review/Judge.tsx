@@ -15,13 +15,14 @@ import { Pane } from "./Pane";
 import { type Pin, Pins } from "./Pins";
 import { Verdict } from "./Verdict";
 
-type Beside = "image" | "prelabel" | "difference" | `revision ${number}`;
+type Beside = "image" | "pre-label" | `revision ${number}`;
 
 /** Accept, mend or send back; the history of the tile stands beside. */
 export function Judge(props: { project: Project; task: Task; mend: () => void; next: () => void }) {
   const { project, task } = props;
   const { tile, under_review: revision } = task;
   const [beside, setBeside] = useState<Beside>("image");
+  const [differing, setDiffering] = useState(false);
   const [zoom, setZoom] = useState(1);
   const [pins, setPins] = useState<readonly Pin[]>([]);
   const scroll = useSignal({ left: 0, top: 0 });
@@ -42,9 +43,9 @@ export function Judge(props: { project: Project; task: Task; mend: () => void; n
   const right = useMemo(() => {
     if (!found) return null;
     if (!compared || beside === "image") return found.grey;
-    if (beside === "difference") return errors(found.grey, found.mask, compared);
+    if (differing) return errors(found.grey, found.mask, compared);
     return labelled(found.grey, compared, project.labels);
-  }, [found, compared, beside]);
+  }, [found, compared, beside, differing]);
 
   async function judge(accept: boolean, comment: string, gold = false) {
     try {
@@ -69,16 +70,13 @@ export function Judge(props: { project: Project; task: Task; mend: () => void; n
   }
   if (!found || !mine || !right) return <main id="main" class="page quiet">Loading …</main>;
   const earlier = found.history.filter((one) => one.id !== revision?.id && one.erased_at === null);
-  const choices: (readonly [Beside, string])[] = [
-    ["image", "image"],
-    ...(found.prelabel
-      ? ([
-          ["prelabel", "pre-label"],
-          ["difference", "difference to the pre-label"],
-        ] as const)
-      : []),
-    ...earlier.map((one) => [`revision ${one.revision}`, `revision ${one.revision}`] as const),
+  const choices: Beside[] = [
+    "image",
+    ...(found.prelabel ? (["pre-label"] as const) : []),
+    ...earlier.map((one) => `revision ${one.revision}` as const),
   ];
+  const named = beside.startsWith("revision") ? beside : "the pre-label";
+  const shown = differing && beside !== "image" ? `difference to ${named}` : beside;
   const pane = { width: tile.box.w, height: tile.box.h, zoom, scroll };
   return (
     <main id="main" class="review">
@@ -89,21 +87,35 @@ export function Judge(props: { project: Project; task: Task; mend: () => void; n
           {revision?.active_seconds != null && `, ${duration(revision.active_seconds)} of work`}
         </span>
         <span class="spring" />
-        <Choice label="Beside it" options={choices} value={beside} change={setBeside} />
+        <Choice
+          label="Beside it"
+          options={choices.map((choice) => [choice, choice])}
+          value={beside}
+          change={setBeside}
+        />
+        <label>
+          <input
+            type="checkbox"
+            checked={differing}
+            disabled={beside === "image"}
+            onChange={() => setDiffering(!differing)}
+          />{" "}
+          Only the difference
+        </label>
         <Slider label="Zoom" min={1} max={8} value={zoom} says={(times) => `${times}×`} change={setZoom} />
       </header>
       <div class="panes-two">
         <Pane {...pane} title="Painted" rgba={mine}>
           <Pins pins={pins} comments={found.comments} change={setPins} mask={found.mask} project={project} />
         </Pane>
-        <Pane {...pane} title={choices.find(([value]) => value === beside)?.[1] ?? ""} rgba={right} />
+        <Pane {...pane} title={shown} rgba={right} />
       </div>
       <aside>
         {task.reason && <p class="quiet">{task.reason}</p>}
-        {beside === "difference" && (
+        {shown !== beside && (
           <p>
             <b style={{ color: ERRORS.missed }}>■</b> painted only, <b style={{ color: ERRORS.invented }}>■</b>{" "}
-            pre-label only, <b style={{ color: ERRORS.confused }}>■</b> another label
+            {beside} only, <b style={{ color: ERRORS.confused }}>■</b> another label
           </p>
         )}
         <Verdict pins={pins} judge={judge} mend={props.mend} />
@@ -112,7 +124,7 @@ export function Judge(props: { project: Project; task: Task; mend: () => void; n
             labels={project.labels}
             one={found.mask}
             other={compared}
-            title={beside.startsWith("revision") ? `Agreement with ${beside}` : "Agreement with the pre-label"}
+            title={`Agreement with ${named}`}
           />
         ) : (
           <p class="quiet">There is nothing to compare with: the author saw no pre-label, or it is not kept any more.</p>

@@ -1,7 +1,7 @@
 /** A zoomed picture that scrolls together with its neighbour. */
-import type { Signal } from "@preact/signals";
+import { type Signal, useSignalEffect } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useRef } from "preact/hooks";
 import { Picture } from "../widgets/Picture";
 
 /** `scroll` is shared by all panes that shall show the same place. */
@@ -15,14 +15,15 @@ export function Pane(props: {
   children?: ComponentChildren;
 }) {
   const box = useRef<HTMLDivElement>(null);
-  const { value } = props.scroll;
   // where this pane was last known to be: it may have gone on since, and is not pulled back
-  const own = useRef(value);
-  useEffect(() => {
-    if (value === own.current) return;
-    own.current = value;
-    box.current?.scrollTo(value.left, value.top);
-  }, [value]);
+  const own = useRef(props.scroll.peek());
+  useSignalEffect(() => {
+    const { value } = props.scroll;
+    if (value === own.current || !box.current) return;
+    box.current.scrollTo(value.left, value.top);
+    // it may not get quite as far, which is no scrolling by hand
+    own.current = { left: box.current.scrollLeft, top: box.current.scrollTop };
+  });
   return (
     <figure class="pane">
       <figcaption>{props.title}</figcaption>
@@ -35,7 +36,8 @@ export function Pane(props: {
         onScroll={(event) => {
           const { scrollLeft: left, scrollTop: top } = event.currentTarget;
           if (left === own.current.left && top === own.current.top) return;
-          own.current = props.scroll.value = { left, top };
+          own.current = { left, top };
+          props.scroll.value = own.current;
         }}
       >
         <div class="paper" style={{ width: `${100 * props.zoom}%`, aspectRatio: `${props.width} / ${props.height}` }}>

@@ -3,6 +3,7 @@ import { all, api, type Schemas } from "../../api/client";
 import { useLoaded } from "../../shell/load";
 import { covers, me } from "../../shell/session";
 import { complain } from "../../shell/toasts";
+import { Whole } from "../../widgets/Whole";
 import { jumpTo } from "../canvas/viewport";
 import { pins } from "../flow/actions";
 import type { Workbench } from "../workbench";
@@ -36,6 +37,7 @@ export function ThisTile({ bench }: { bench: Workbench }) {
           {size === null ? "not known" : `${nanometres(size.nm)}${size.assumed ? ", assumed" : ""}`}
         </dd>
       </dl>
+      <Whole image={image} box={box} />
       <History bench={bench} />
     </>
   );

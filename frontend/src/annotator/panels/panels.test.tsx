@@ -98,6 +98,18 @@ describe("the side panel", () => {
     expect(await faults()).toEqual([]);
   });
 
+  it("shows where in the whole image the tile lies, unless it is all of it", async () => {
+    await show(<Side context={context} />);
+    await openAll();
+    const frame = () => main.querySelector<HTMLElement>(".whole i")?.style;
+    expect(main.querySelector(".whole img")?.getAttribute("alt")).toContain("96 × 96 px");
+    expect([frame()?.left, frame()?.top, frame()?.width].map((part) => Number.parseFloat(part ?? ""))).toEqual(
+      [100 / 6, 100 / 6, 200 / 3].map((share) => expect.closeTo(share, 3)),
+    );
+    await show(<Side context={{ ...context, bench: new Workbench(specimen(64, 0)) }} />);
+    expect(frame()).toBeUndefined();
+  });
+
   it("lists labels with keys and shares that follow the painting", async () => {
     await show(<Side context={context} />);
     const row = () => all(".label")[0];

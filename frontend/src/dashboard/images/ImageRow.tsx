@@ -3,6 +3,7 @@ import { useState } from "preact/hooks";
 import { api, basedOn, type Image, type Schemas } from "../../api/client";
 import { complain, tell } from "../../shell/toasts";
 import { confirm } from "../../widgets/confirm";
+import { thumbnail } from "../../widgets/Whole";
 import { EditImage } from "./EditImage";
 import { bytesInWords, SOURCES, SPLITS, STATES } from "./words";
 
@@ -148,12 +149,4 @@ function PixelSize(props: { image: Image; manages: boolean; act: (work: () => Pr
       <button type="submit">Set</button>
     </form>
   );
-}
-
-/** The image's smallest pyramid level, stretched to where its grey values lie. */
-function thumbnail(image: Image): string {
-  const mean = image.mean ?? 127;
-  const reach = 3 * (image.sd ?? 42) + 1;
-  const low = Math.max(0, mean - reach).toFixed(1);
-  return `/api/v1/images/${image.id}/region?level=${(image.levels ?? 1) - 1}&low=${low}&high=${(mean + reach).toFixed(1)}`;
 }
