@@ -149,13 +149,13 @@ def train(tiles: TrainingData, work: Path, variant: str, steps: int) -> dict[str
     os.environ.update(nnUNet_n_proc_DA="0")
     for name in ("raw", "preprocessed", "results"):
         os.environ[f"nnUNet_{name}"] = str(work / "nnunet" / name)
-    from worker.nnunet import trainer, training
+    from worker.nnunet import networks, trainer, training
 
     weighted = partial(WeightedLoss, shares=shares(tiles))
     loss = weighted if variant == WEIGHTED else SetLoss
     schedule = SCHEDULES.get(variant, FULL)
     with (
-        mock.patch.object(training, "FULL", schedule),
+        mock.patch.object(networks, "FULL", schedule),
         mock.patch.object(trainer, "SetLoss", loss),
     ):
         done = training.train(

@@ -92,3 +92,11 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read one JSON object."""
     found: dict[str, Any] = json.loads(path.read_text())
     return found
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON whole or not at all."""
+    part = path.with_suffix(".part")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    part.write_text(json.dumps(value, indent=2))
+    part.replace(path)

@@ -1,22 +1,21 @@
 """One training, from tiles to a model's folder."""
 
 import hashlib
-import json
-import logging
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from nnunetv2.paths import nnUNet_preprocessed, nnUNet_raw
 
-from worker.nnunet import checkpoints, weights
+from worker.nnunet import checkpoints
 from worker.nnunet.architecture import read_plans
 from worker.nnunet.dataset import Dataset, build, manifest_of, refuse_hopeless
-from worker.nnunet.loop import Course, Emit, fit
-from worker.nnunet.model import DESCRIPTION, read_json, warm_weights
+from worker.nnunet.loop import Emit
+from worker.nnunet.model import DESCRIPTION, read_json, write_json
+from worker.nnunet.networks import Ready, Run
 from worker.nnunet.planner import (
     CONFIGURATION,
     DATASET,
@@ -27,14 +26,10 @@ from worker.nnunet.planner import (
     patch_of,
     plan,
 )
-from worker.nnunet.schedule import FULL, QUICK, Schedule
-from worker.nnunet.team import Task, devices, gathered
-from worker.nnunet.trainer import TileTrainer
-from worker.segmenter import Budget, Progress, SegmenterError, TrainingData
+from worker.nnunet.team import devices
+from worker.segmenter import Budget, Progress, TrainingData
 
 _ASKED = "asked.json"
-_COURSE = "course.json"
-_log = logging.getLogger(__name__)
 
 
 def train(
@@ -63,7 +58,7 @@ def train(
     ready = _prepare(data, into, start_from, profile, emit)
     batch = ready.plans["configurations"][CONFIGURATION]["batch_size"]
     used = min(devices(), batch)  # none of them without a patch
-    run = _Run(data, into, start_from, budget, ready, smaller, used)
+    run = Run(data, into, start_from, budget, ready, smaller, used)
     learnt = ready.dataset.identifiers(learnt=True)
     shares = without_shares(ready.dataset, min(budget.folds, len(learnt)))
     courses = []
@@ -97,7 +92,7 @@ def train(
         "reused": ready.dataset.reused,
         "warnings": ready.warnings,
     }
-    _write(
+    write_json(
         described,
         {
             "values": list(data.schema.values),
@@ -132,19 +127,9 @@ def without_shares(dataset: Dataset, count: int) -> list[Dataset]:
     return made
 
 
-@dataclass(frozen=True, slots=True)
-class _Ready:
-    """What all networks of a training share."""
-
-    plans: dict[str, Any]
-    described: dict[str, Any]
-    dataset: Dataset
-    warnings: list[str]
-
-
 def _prepare(
     data: TrainingData, into: Path, start_from: Path | None, profile: str, emit: Emit
-) -> _Ready:
+) -> Ready:
     """Plan, prepare the tiles and write what the model's folder says of them."""
     raw, preprocessed = Path(nnUNet_raw), Path(nnUNet_preprocessed)
     emit(Progress(f"preparing {len(data.tiles)} tiles"))
@@ -162,99 +147,11 @@ def _prepare(
     emit(Progress(f"prepared {dataset.prepared} tiles, {dataset.reused} were ready"))
     described = read_json(preprocessed / DATASET / "dataset.json")
     into.mkdir(parents=True, exist_ok=True)
-    _write(into / FINGERPRINT, frozen)
-    _write(into / "plans.json", plans)
-    _write(into / "dataset.json", described)
-    _write(into / "manifest.json", manifest_of(dataset))
-    return _Ready(plans, described, dataset, warnings)
-
-
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """What is asked of each network of a training."""
-
-    data: TrainingData
-    into: Path
-    start_from: Path | None
-    budget: Budget
-    ready: _Ready
-    smaller: bool
-    devices: int
-
-    @property
-    def schedule(self) -> Schedule:
-        return FULL if self.start_from is None else QUICK
-
-    def network(
-        self, number: int, dataset: Dataset, emit: Emit, stopping: Callable[[], bool]
-    ) -> dict[str, Any] | None:
-        """Train one network and return its course, or the one it had; None if stopped.
-
-        The course is written first: the checkpoint says that the training has ended.
-        """
-        fold = self.into / f"fold_{number}"
-        if checkpoints.is_whole(fold / checkpoints.FINAL):
-            return read_json(fold / _COURSE)
-        task = self._task(number, dataset)
-        trainer, names = task.trainer(self.devices), self.data.schema.names
-        if self.start_from is not None:
-            _warm(trainer, self.start_from, self.data.schema.values)
-        beside = Path(nnUNet_preprocessed).parent / f"team_{number}"
-        with gathered(trainer, task, self.devices, beside):
-            course = fit(
-                trainer, names, self.schedule, self.budget, fold, emit, stopping
-            )
-        if course is None:
-            return None
-        told = _told(course, self.budget, trainer, names)
-        _write(fold / _COURSE, told)
-        weights.save(trainer.network.state_dict(), fold / weights.FILE)
-        checkpoints.save(trainer.inference_state(), fold / checkpoints.FINAL)
-        checkpoints.clear_steps(fold)
-        return told
-
-    def _task(self, number: int, dataset: Dataset) -> Task:
-        learn, watch = (dataset.identifiers(learnt=value) for value in (True, False))
-        splits = Path(nnUNet_preprocessed) / DATASET / "splits_final.json"
-        _write(splits, [{"train": learn, "val": watch}])
-        data = self.data
-        numbers = {value: n for n, value in enumerate(data.schema.values, start=1)}
-        return Task(
-            self.ready.plans,
-            self.ready.described,
-            dataset,
-            data.seed + number,
-            emphasis={
-                numbers[value]: share
-                for value, share in data.emphasis.items()
-                if value in numbers
-            },
-            fresh=data.fresh if self.start_from else frozenset(),
-            smaller=self.smaller,
-        )
-
-
-def _told(
-    course: Course, budget: Budget, trainer: TileTrainer, names: tuple[str, ...]
-) -> dict[str, Any]:
-    """Return what a network's training says of itself."""
-    patches = max(1, trainer.shown.total())
-    labels = dict(zip(names, range(1, len(names) + 1), strict=True))
-    return {
-        "steps": course.step,
-        "seconds": round(course.seconds, 1),
-        "ended": course.ended(budget),
-        "slower": course.pace < 1,
-        "samples": {
-            "anywhere": round(trainer.shown[0] / patches, 4),
-            **{n: round(trainer.shown[i] / patches, 4) for n, i in labels.items()},
-        },
-        "samples_fresh": round(trainer.shown_fresh / patches, 4),
-        "last": course.curve[-1],
-        "curve": course.curve,
-        "batch": trainer.batch_size * trainer.members,
-        "device": trainer.device.type,
-    }
+    write_json(into / FINGERPRINT, frozen)
+    write_json(into / "plans.json", plans)
+    write_json(into / "dataset.json", described)
+    write_json(into / "manifest.json", manifest_of(dataset))
+    return Ready(plans, described, dataset, warnings)
 
 
 def _part(emit: Emit, number: int, count: int, budget: Budget) -> Emit:
@@ -313,7 +210,7 @@ def _keep_to(asked: dict[str, Any], into: Path) -> None:
         else:
             old.unlink()
     into.mkdir(parents=True, exist_ok=True)
-    _write(path, asked)
+    write_json(path, asked)
 
 
 def _is_done(into: Path) -> bool:
@@ -325,25 +222,3 @@ def _is_done(into: Path) -> bool:
         checkpoints.is_whole(into / f"fold_{number}" / checkpoints.FINAL)
         for number in range(members)
     )
-
-
-def _warm(trainer: TileTrainer, start_from: Path, values: tuple[int, ...]) -> None:
-    """Start from another model's weights, label by label."""
-    path = start_from / "fold_0" / weights.FILE
-    if not path.exists():
-        raise SegmenterError(
-            "The model to start from has no finished weights; start without it.",
-            retryable=False,
-        )
-    trained = weights.load(path, trainer.device)
-    before = read_json(start_from / DESCRIPTION)["values"]
-    fresh = trainer.network.state_dict()
-    trainer.network.load_state_dict(warm_weights(fresh, trained, values, before))
-
-
-def _write(path: Path, value: Any) -> None:
-    """Write JSON whole or not at all."""
-    part = path.with_suffix(".part")
-    part.parent.mkdir(parents=True, exist_ok=True)
-    part.write_text(json.dumps(value, indent=2))
-    part.replace(path)
