@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from worker.child import Emit
 from worker.nnunet import child
+from worker.serving import Emit
 
 
 def unmirrored(model: Any) -> Any:

@@ -24,7 +24,7 @@ ENTRY = """
 import multiprocessing, os, signal, sys, time
 from pathlib import Path
 from backend.domain.errors import UnsupportedImage
-from worker.child import Stopped, serve, stop_requested
+from worker.serving import Stopped, serve, stop_requested
 from worker.segmenter import Progress, SegmenterError
 
 def add(request, emit):

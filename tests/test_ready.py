@@ -46,7 +46,7 @@ from worker.segmenters import Segmenters
 ENTRY = """
 import json, os, signal
 from pathlib import Path
-from worker.child import serve
+from worker.serving import serve
 
 def act(request, emit):
     asked = Path(__file__).with_name("asked")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.imaging.ingest import ingest_file
-from worker.child import Emit, serve
+from worker.serving import Emit, serve
 
 
 def ingest(request: dict[str, Any], emit: Emit) -> dict[str, Any]:

@@ -13,11 +13,11 @@ from numpy.lib.format import open_memmap
 from backend.domain.geometry import Box, TileGrid
 from backend.domain.operating import decide, plane_offsets
 from backend.ranker.statistics import TileAccumulator
-from worker.child import Emit, breathe
 from worker.crops import CropFiles, unpack_crops, unpack_offsets
 from worker.forest import context, ensemble, features
 from worker.messages import unpack_image
 from worker.segmenter import Progress
+from worker.serving import Emit, breathe
 
 _BAND_VALUES = 1 << 26
 """How many float32 of features and probabilities a band of rows may hold."""

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from backend.domain.labels import BACKGROUND
 from backend.domain.masks import never_ruled_out
 from backend.domain.metrics import Counts, confusion, pooled
-from worker.child import Emit, breathe
 from worker.forest import context, ensemble, features, partial
 from worker.messages import unpack_training
 from worker.segmenter import Progress, SegmenterError, TrainingData, TrainingTile
+from worker.serving import Emit, breathe
 
 _CHECKED = 16
 """A training looks at so many tiles in the end; the evaluation looks at all of them."""

@@ -15,10 +15,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from worker.child import Emit, Stopped, breathe, serve, stop_requested
 from worker.crops import unpack_crops, unpack_offsets
 from worker.messages import unpack_image, unpack_training
 from worker.segmenter import Budget, Progress
+from worker.serving import Emit, Stopped, breathe, serve, stop_requested
 
 
 def train(request: dict[str, Any], emit: Emit) -> dict[str, Any]:

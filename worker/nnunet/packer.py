@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from worker.child import Emit, serve
 from worker.crops import unpack_offsets
 from worker.nnunet.child import processors
 from worker.segmenter import Progress
+from worker.serving import Emit, serve
 
 
 def package(request: dict[str, Any], emit: Emit) -> dict[str, Any]:

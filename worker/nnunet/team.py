@@ -27,10 +27,10 @@ import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from backend.domain.geometry import Box
-from worker.child import lacks_memory
 from worker.nnunet.dataset import Case, Dataset
 from worker.nnunet.trainer import TileTrainer
 from worker.segmenter import OutOfMemory, SegmenterError
+from worker.serving import lacks_memory
 
 _PATIENCE = timedelta(minutes=10)
 """Followers wait while rank 0 looks at validation tiles and saves."""
