@@ -1,5 +1,6 @@
 """Events over a real socket, and health."""
 
+import datetime as dt
 import json
 import socket
 import threading
@@ -22,6 +23,8 @@ from backend.domain.states import JobKind, Lane
 from backend.models import Project
 from backend.services import jobs
 from backend.settings import Settings
+from worker.attempt import Attempt
+from worker.segmenter import Progress
 
 
 @pytest.fixture
@@ -95,6 +98,38 @@ def test_changes_arrive_and_nothing_is_lost_between_two_connections(
     assert seen == missed
 
 
+def attempt_at(app: FastAPI, settings: Settings) -> Attempt:
+    """An attempt at the waiting job that writes progress ten times a second."""
+    database = database_of(app)
+    with database.unit_of_work() as session:
+        job = jobs.claim(session, [Lane.CPU], "here", dt.timedelta(minutes=1))
+        assert job is not None
+        _ = job.log, job.curve
+    brisk = settings.model_copy(update={"heartbeat_seconds": 0.1})
+    return Attempt(job, database, brisk, threading.Event())
+
+
+def test_progress_of_a_training_arrives_once_it_can_be_fetched(
+    app: FastAPI, address: str, admin: TestClient, project: str, settings: Settings
+) -> None:
+    id = put_job(app, project)
+    attempt = attempt_at(app, settings)
+    headers = {"Authorization": admin.headers["authorization"]}
+    url = f"{address}projects/{project}/events"
+    with httpx.stream("GET", url, headers=headers, timeout=20) as answer:
+        lines = answer.iter_lines()
+        assert next(lines) == ": listening"
+        time.sleep(0.5)
+        with attempt:
+            time.sleep(0.5)  # heartbeats without news are nobody's business
+            attempt(Progress("training", 0.25, 7, {"loss": 0.5}))
+            event = next(events(lines))
+            curve = admin.get(f"jobs/{id}/curve").json()
+    expected = {"kind": "job", "object_id": str(id), "state": "running"}
+    assert json.loads(event["data"]) == expected
+    assert (curve["step"], curve["points"][0]["loss"]) == (7, 0.5)
+
+
 def test_events_are_for_members(
     app: FastAPI, admin: TestClient, stranger: TestClient, project: str
 ) -> None:
@@ -127,6 +162,19 @@ def test_without_the_broker_the_stream_says_so_and_ends(
     assert event["event"] == "unavailable"
     assert "broker" in event["data"]
     assert int(event["retry"]) > 1000
+
+
+def test_without_the_broker_a_training_goes_on_and_is_written_down(
+    brokerless: FastAPI, admin: TestClient, project: str, settings: Settings
+) -> None:
+    id = put_job(brokerless, project)
+    with attempt_at(brokerless, settings) as attempt:
+        for step in range(20):
+            attempt(Progress("training", step / 20, step, {"loss": 0.5}))
+            time.sleep(0.05)
+        time.sleep(0.3)
+        assert admin.get(f"jobs/{id}/curve").json()["step"] == 19
+        assert attempt.reason is None
 
 
 def test_health(app: FastAPI, brokerless: FastAPI) -> None:

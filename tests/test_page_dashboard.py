@@ -29,6 +29,7 @@ from backend.client import Cisterna
 from backend.domain.states import JobKind, JobState, Lane, ModelState, Split
 from backend.models import Image, Job, Prediction
 from backend.schemas.project import ProjectEdit
+from backend.services import jobs
 from backend.services.access import now
 
 TABS = (
@@ -530,17 +531,19 @@ def test_a_training_is_watched_and_stopped(live: Live, browse: Browsing) -> None
     assert drawn(page, chart_name="Dice of each organelle against steps")
     expect(detail.get_by_role("progressbar")).to_have_attribute("value", "0.25")
     database = live.app.state.database
-    with database.unit_of_work() as session:
-        row = session.get_one(Job, job.id)
-        row.progress, row.fraction = {"step": 300, "seconds_left": 30.0}, 0.75
-    expect(detail).to_contain_text("step 300, about 30 s left")
+    for step in (200, 300):
+        with database.unit_of_work() as session:
+            row = session.get_one(Job, job.id)
+            row.progress, row.fraction = {"step": step, "seconds_left": 30.0}, 0.75
+            jobs.announce(session, row.project_id, row.id, row.state)
+        expect(detail).to_contain_text(f"step {step}, about 30 s left")
     detail.get_by_role("button", name="Cancel").click()
     page.get_by_role("button", name="Cancel the job").click()
     expect(detail.get_by_role("button", name="Stopping …")).to_be_disabled()
     assert live.service.jobs.get(job.id).cancel_requested
     with database.unit_of_work() as session:
         row = session.get_one(Job, job.id)
-        row.state, row.lease_until = JobState.CANCELLED, None
+        jobs.cancelled(session, row)
     expect(detail).to_contain_text("cancelled")
     expect(detail.get_by_role("button", name="Stopping …")).not_to_be_visible()
 

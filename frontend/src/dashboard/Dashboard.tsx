@@ -47,7 +47,10 @@ export type Act = (work: () => Promise<unknown>, said: string) => Promise<void>;
 /** The dashboard of a project. */
 export function Dashboard({ slug, tab, me }: { slug: string; tab: string; me: Me }) {
   const change = useMemo(() => signal<Change | null>(null), [slug]);
-  useEffect(() => watch(slug, (event) => (change.value = event)), [slug]);
+  useEffect(() => {
+    const heard = (event: Change) => (change.value = event);
+    return watch(slug, heard, heard);
+  }, [slug]);
   const loaded = useLoaded(
     () => fetchProject(slug),
     [slug],

@@ -4,9 +4,9 @@ import type { Schemas } from "../api/client";
 
 type Kind = "project" | "image" | "task" | "annotation" | "job" | "model" | "query" | "policy";
 
-/** What changed; `missed` says that anything may have. */
+/** What changed; `missed` says that anything may have, `progress` that a job which runs got further. */
 export interface Change {
-  readonly kind: Kind | "missed";
+  readonly kind: Kind | "missed" | "progress";
   readonly object_id: string;
   readonly state: string;
 }
@@ -14,9 +14,15 @@ export interface Change {
 /**
  * Call `changed` at every event of a project, and with `missed` whenever something may have been
  * missed (after a pause of the connection, or now and then while the broker is away).
+ * A job that runs tells every second how far it is: that goes to `progressed` alone.
  * Returns how to stop.
  */
-export function watch(project: Schemas["ProjectView"]["slug"], changed: (change: Change) => void): () => void {
+export function watch(
+  project: Schemas["ProjectView"]["slug"],
+  changed: (change: Change) => void,
+  progressed?: (change: Change) => void,
+): () => void {
+  const running = new Set<string>();
   let stream: EventSource | null = null;
   let poll = 0;
   let opened = false;
@@ -29,7 +35,13 @@ export function watch(project: Schemas["ProjectView"]["slug"], changed: (change:
       if (opened) missed();
       opened = true;
     };
-    stream.onmessage = (message) => changed(JSON.parse(message.data as string) as Change);
+    stream.onmessage = (message) => {
+      const change = JSON.parse(message.data as string) as Change;
+      const runs = change.kind === "job" && change.state === "running";
+      if (runs && running.has(change.object_id)) return progressed?.({ ...change, kind: "progress" });
+      running[runs ? "add" : "delete"](change.object_id);
+      changed(change);
+    };
     stream.addEventListener("unavailable", fallBack);
     stream.onerror = fallBack;
   };
@@ -51,7 +63,7 @@ export function watch(project: Schemas["ProjectView"]["slug"], changed: (change:
 }
 
 /** Fetch something again when the project's last change is of these kinds, or some were missed. */
-export function useChanges(change: Change | null, kinds: readonly Kind[], again: () => unknown): void {
+export function useChanges(change: Change | null, kinds: readonly Change["kind"][], again: () => unknown): void {
   useEffect(() => {
     if (change !== null && (change.kind === "missed" || kinds.includes(change.kind))) again();
   }, [change]);

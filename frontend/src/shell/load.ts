@@ -14,17 +14,23 @@ export function useLoaded<T>(fetcher: () => Promise<T>, keys: readonly unknown[]
   const loaded = useMemo(() => {
     const value = signal<T | undefined>(undefined);
     const error = signal<Error | null>(null);
-    let latest = 0;
+    let asked = 0;
+    let shown = 0;
     const again = async () => {
-      const asked = ++latest;
+      const turn = ++asked;
+      let answer: T | undefined;
+      let problem: Error | null = null;
       try {
-        const answer = await fetcher();
-        if (asked !== latest) return;
-        value.value = answer;
-        error.value = null;
-      } catch (problem) {
-        if (asked === latest) error.value = problem as Error;
+        answer = await fetcher();
+      } catch (caught) {
+        problem = caught as Error;
       }
+      // an older answer never replaces a newer one, but counts until that one comes:
+      // of a service that is asked more often than it answers nothing would be seen
+      if (turn < shown) return;
+      shown = turn;
+      if (!problem) value.value = answer;
+      error.value = problem;
     };
     return { value, error, again };
     // the keys say when the fetcher means something else

@@ -1,13 +1,11 @@
 /** One job: state, progress, its curve if it trains, and the end of its log. */
-import { useEffect, useMemo } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { api, body, bytes, type Job, type Project, type Schemas } from "../../api/client";
 import type { Change } from "../../shell/events";
 import { useLoaded } from "../../shell/load";
 import { chartInk } from "../../shell/theme";
 import { Chart } from "../../widgets/Chart";
 import { curveData, curveOptions } from "./curve";
-
-const LIVE_MS = 4000;
 
 /** The chosen job; `change` is the project's last event. */
 export function JobDetail(props: {
@@ -19,25 +17,19 @@ export function JobDetail(props: {
 }) {
   const { id, project, change } = props;
   const path = { job: id };
-  const own = change?.object_id === id ? change : null;
+  const own = change?.object_id === id || change?.kind === "missed" ? change : null;
+  const [open, setOpen] = useState(false);
   const job = useLoaded(() => body(api.GET("/api/v1/jobs/{job}", { params: { path } })), [id]);
   const trains = job.value.value?.kind === "train";
   const curve = useLoaded(
     async () => (trains ? body(api.GET("/api/v1/jobs/{job}/curve", { params: { path } })) : null),
     [id, trains],
   );
-  const log = useLoaded(async () => (await bytes(`/api/v1/jobs/${id}/log`)).text(), [id]);
+  const log = useLoaded(async () => (open ? (await bytes(`/api/v1/jobs/${id}/log`)).text() : null), [id, open]);
   const running = job.value.value?.state === "running" || job.value.value?.state === "queued";
-  const refresh = () => Promise.all([job.again(), curve.again(), log.again()]);
   useEffect(() => {
-    if (own) void refresh();
+    if (own) void Promise.all([job.again(), curve.again(), log.again()]);
   }, [own]);
-  useEffect(() => {
-    // events tell of states; between two of them the curve goes on
-    if (!running) return;
-    const timer = setInterval(refresh, LIVE_MS);
-    return () => clearInterval(timer);
-  }, [running, trains]);
 
   const ink = chartInk.value;
   const drawn = useMemo(() => curveOptions(project.labels, ink), [project, ink]);
@@ -76,7 +68,7 @@ export function JobDetail(props: {
           <Chart label="Dice of each organelle against steps" options={drawn.dice} data={data.dice} />
         </div>
       )}
-      <details>
+      <details onToggle={(event) => setOpen(event.currentTarget.open)}>
         <summary>End of its log</summary>
         {log.error.value ? (
           <p class="quiet">{log.error.value.message}</p>

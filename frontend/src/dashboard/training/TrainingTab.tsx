@@ -26,7 +26,7 @@ export function TrainingTab({ project, me, change }: TabProps) {
       ),
     [project.slug, kind],
   );
-  useChanges(change, ["job"], jobs.again);
+  useChanges(change, ["job", "progress"], jobs.again);
   const items = jobs.value.value?.items;
   const chosen = query.value.get("job") ?? items?.find((job) => job.state === "running")?.id ?? items?.[0]?.id;
 
