@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from stage import free_port, wait
 
@@ -86,6 +87,14 @@ def test_the_demo_ends_with_a_tile_to_paint(folder: Path) -> None:
                 if query.state is QueryState.LIVE
             )
             assert live.strategy == "er-gap"
+            practice = list(service.projects.practice("demo"))
+            truths = [service.annotations.mask(each.annotation_id) for each in practice]
+            assert len(truths) == 3
+            labels = {label.value for label in service.projects.get("demo").labels}
+            assert labels <= set(np.unique(truths))
+            blank = np.zeros_like(truths[0])
+            told = service.annotations.practise(practice[0].annotation_id, blank)
+            assert 0.0 in [score.dice for score in told.scores]
             (task,) = service.tasks.claim("demo").tasks
             assert task.prediction_id is not None
             picture = service.predictions.picture(task.prediction_id, "entropy")
