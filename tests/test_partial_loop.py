@@ -78,8 +78,9 @@ def test_an_er_pass_keeps_the_mitochondria(
             done = admin.post(
                 f"tasks/{task['id']}/annotations",
                 content=er.tobytes(),
-                params={"complete_for": str(ER)},
+                headers={"Content-Type": "application/octet-stream"},
             )
+            # who says nothing says no more than was asked
             assert done.status_code == 201, done.text
             assert done.json()["complete_for"] == [ER]
     assert passed_over > 200  # else nothing could have been unlearnt

@@ -483,9 +483,11 @@ def test_a_review_by_command_line_and_client(
 
     file = tmp_path / "fixed.png"
     Image.fromarray(mask(4)).save(file)
-    annotator.tasks.submit(back.id, mask(4))
+    annotator.tasks.submit(back.id, mask(4), complete_for=[4])
     review = cisterna.json("task", "claim", slug, "--kind", "review")["tasks"][0]
     words = ("task", "submit", review["id"], file, "--flag", "fixed the ER")
-    assert cisterna.json(*words)["state"] == "accepted"
+    mended = cisterna.json(*words)
+    assert mended["state"] == "accepted"
+    assert mended["complete_for"] == [4]  # as the revision it mends
     assert [c.text for c in annotator.tasks.comments(task.id)][-1] == "fixed the ER"
     annotator.close()

@@ -59,6 +59,16 @@ CompleteFor = Annotated[
         max_length=1200,
     ),
 ]
+AskedFor = Annotated[
+    str | None,
+    Query(
+        description="Label values, comma-separated, of which every pixel is marked; "
+        "`all` for every label, empty for none. Without it, the labels the task asks "
+        "for, or those of the revision under review.",
+        examples=["all", "4", "1,2,3"],
+        max_length=1200,
+    ),
+]
 ActiveSeconds = Annotated[
     float | None,
     Query(ge=0, le=86_400, description="Seconds of active work on the tile."),

@@ -253,7 +253,7 @@ def submit(
     session: SessionDep,
     principal: PrincipalDep,
     response: Response,
-    complete_for: masks.CompleteFor = "all",
+    complete_for: masks.AskedFor = None,
     active_seconds: masks.ActiveSeconds = None,
     prediction_id: uuid.UUID | None = None,
     flag: Flag = None,
@@ -289,15 +289,19 @@ def _painted(
     task: Task,
     request: Request,
     body: bytes,
-    complete_for: str,
+    complete_for: str | None,
     active_seconds: float | None,
     prediction_id: uuid.UUID | None = None,
 ) -> Painted:
     tile = session.get_one(Tile, task.tile_id)
-    project = session.get_one(Project, task.project_id)
+    if complete_for is None:
+        complete = annotations.asked(session, task)
+    else:
+        values = session.get_one(Project, task.project_id).schema.values
+        complete = masks.complete_for(complete_for, values)
     return Painted(
         mask=masks.decode(body, request.headers.get("content-type"), (tile.h, tile.w)),
-        complete_for=masks.complete_for(complete_for, project.schema.values),
+        complete_for=complete,
         active_seconds=active_seconds,
         prediction_id=prediction_id,
     )

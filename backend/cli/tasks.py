@@ -3,7 +3,7 @@
 import re
 import uuid
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import typer
@@ -75,17 +75,19 @@ def submit(
     task: Task,
     mask: Annotated[Path, typer.Argument(exists=True, help="Index or grey PNG.")],
     complete_for: Annotated[
-        str, typer.Option(help="all, or label values such as 1,4; empty for none.")
-    ] = "all",
+        str | None,
+        typer.Option(
+            help="all, or label values such as 1,4; empty for none. What the "
+            "task asks for if not given."
+        ),
+    ] = None,
     active_seconds: float | None = None,
     flag: Annotated[
         str | None, typer.Option(help="What others should look at.")
     ] = None,
 ) -> Shown:
     """Submit a task's mask: an 8-bit PNG of label values."""
-    values = None
-    if complete_for != "all":
-        values = _values(complete_for)
+    values = None if complete_for is None else _values(complete_for)
     return here.service.tasks.submit(
         task,
         read_mask(mask),
@@ -221,7 +223,9 @@ def _pin(text: str) -> Pin:
     return Pin(y=int(y), x=int(x), text=said)
 
 
-def _values(text: str) -> list[int]:
+def _values(text: str) -> list[int] | Literal["all"]:
+    if text == "all":
+        return "all"
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if not all(part.isdigit() for part in parts):
         raise ClientError("--complete-for is `all` or label values such as 1,4.")

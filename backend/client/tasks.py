@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -126,19 +127,21 @@ class Tasks:
         task: uuid.UUID,
         mask: Mask,
         *,
-        complete_for: Sequence[int] | None = None,
+        complete_for: Sequence[int] | Literal["all"] | None = None,
         active_seconds: float | None = None,
         prediction: uuid.UUID | None = None,
         flag: str | None = None,
     ) -> AnnotationView:
         """Submit the tile's mask, (rows, columns) uint8 label values.
 
-        `complete_for` names the labels of which every pixel is marked; None means all.
-        `flag` says what others should look at.
+        `complete_for` names the labels of which every pixel is marked; None means those
+        the task asks for. `flag` says what others should look at.
         """
-        complete = (
-            "all" if complete_for is None else ",".join(str(v) for v in complete_for)
-        )
+        complete: str | None
+        if complete_for is None or isinstance(complete_for, str):
+            complete = complete_for
+        else:
+            complete = ",".join(map(str, complete_for))
         answer = self._transport.request(
             "POST",
             f"tasks/{task}/annotations",

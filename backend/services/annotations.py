@@ -240,6 +240,18 @@ def _ask_for_review(session: Session, task: Task, row: Annotation) -> None:
     session.flush()
 
 
+def asked(session: Session, task: Task) -> tuple[int, ...]:
+    """Return the labels a mask for this task is complete for if its author is silent.
+
+    They are what was asked for; a review asks for what the revision under it has.
+    """
+    if task.kind is TaskKind.REVIEW:
+        return tuple(session.get_one(Annotation, task.annotation_id).complete_for)
+    if task.complete_for is None:
+        return tuple(session.get_one(Project, task.project_id).schema.values)
+    return tuple(task.complete_for)
+
+
 def judge(
     session: Session,
     principal: Principal,
