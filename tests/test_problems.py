@@ -96,15 +96,59 @@ def test_errors_are_problems(
     assert body["status"] == status
     assert body["type"].startswith("urn:cisterna:problem:")
     assert body["instance"] == f"/api/v1/{path.partition('?')[0]}"
-    assert body["detail"]
+    assert len(body["detail"].split()) > 4  # a sentence
 
 
-def test_broken_json_is_a_problem(admin: TestClient) -> None:
-    answer = admin.post(
-        "projects", content=b"{", headers={"Content-Type": "application/json"}
-    )
-    assert answer.status_code == 422
+@pytest.mark.parametrize(
+    ("content", "kind", "pointer", "words"),
+    [
+        (b'{"name": "x",', "application/json", "/body", "no JSON from character 13"),
+        (b"[1]", "application/json", "/body", "dictionary"),
+        (b'{"name": "x"}', "text/plain", "/header/content-type", "application/json"),
+        (
+            b'{"name": "x"}',
+            "application/x-www-form-urlencoded",  # what curl -d says
+            "/header/content-type",
+            "application/json",
+        ),
+        (b'{"name": "a\\u0000b"}', "application/json", "/body/name", "NUL"),
+        (
+            b'{"name": "x", "labels": [{"name": "a"}, {"name": "a"}]}',
+            "application/json",
+            "/labels/1/name",
+            "already",
+        ),
+    ],
+)
+def test_a_wrong_body_is_a_problem_that_names_the_place(
+    admin: TestClient, content: bytes, kind: str, pointer: str, words: str
+) -> None:
+    answer = admin.post("projects", content=content, headers={"Content-Type": kind})
+    assert answer.status_code in (409, 422), answer.text
     assert answer.headers["content-type"] == MEDIA
+    (error,) = answer.json()["errors"]
+    assert error["pointer"] == pointer
+    assert words in error["detail"]
+    assert words in answer.json()["detail"]
+
+
+def test_a_nul_in_an_address_is_named(admin: TestClient, project: str) -> None:
+    for path, pointer in (
+        ("projects/%00", "/project"),
+        (f"projects/{project}/images?cursor=a%00", "/cursor"),
+    ):
+        answer = admin.get(path)
+        assert answer.status_code == 422
+        assert answer.json()["errors"][0]["pointer"] == pointer
+        assert "NUL" in answer.json()["detail"]
+
+
+def test_an_edit_without_if_match_is_told_where_it_belongs(
+    admin: TestClient, project: str
+) -> None:
+    answer = admin.patch(f"projects/{project}", json={"name": "x"})
+    assert answer.status_code == 428
+    assert answer.json()["errors"][0]["pointer"] == "/If-Match"
 
 
 def test_a_body_that_never_ends_is_cut_off(admin: TestClient) -> None:

@@ -17,6 +17,8 @@ def test_create_from_a_preset(admin: TestClient) -> None:
     made = answer.json()
     assert made["slug"] == "human-liver-7"
     assert answer.headers["location"] == "/api/v1/projects/human-liver-7"
+    other = admin.post("projects", json={"name": "Zürich " + 90 * "x"}).json()
+    assert other["slug"] == "zurich-" + 73 * "x"
     assert answer.headers["etag"] == '"1"'
     assert [label["name"] for label in made["labels"]] == [
         "nucleus",
@@ -57,14 +59,18 @@ def test_create_from_a_preset(admin: TestClient) -> None:
         ({"name": "x", "strategy": "best"}, 422, "/strategy"),
         ({"name": "x", "time_zone": "Mars/Olympus"}, 422, "/time_zone"),
         ({"name": "x", "labels": [{"name": "a", "value": 255}]}, 422, None),
-        ({"name": "x", "labels": [{"name": "a"}, {"name": "a"}]}, 409, "/name"),
+        (
+            {"name": "x", "labels": [{"name": "a"}, {"name": "a"}]},
+            409,
+            "/labels/1/name",
+        ),
         (
             {
                 "name": "x",
                 "labels": [{"name": "a", "value": 3}, {"name": "b", "value": 3}],
             },
             409,
-            "/value",
+            "/labels/1/value",
         ),
     ],
 )

@@ -98,6 +98,13 @@ def get_principal_briefly(
         return identify(request, session, settings)
 
 
+def refuse_nul(request: Request) -> None:
+    """Refuse a path or a query with a NUL, which PostgreSQL's text cannot hold."""
+    for name, value in (*request.path_params.items(), *request.query_params.items()):
+        if "\0" in str(value):
+            raise Invalid(f"{name} must not hold NUL characters.", field=name)
+
+
 PrincipalDep = Annotated[Principal, Depends(get_principal)]
 StreamPrincipalDep = Annotated[Principal, Depends(get_principal_briefly)]
 
@@ -129,7 +136,8 @@ def get_revision(
     """The revision an edit is based on; 428 without If-Match."""
     if if_match is None:
         raise PreconditionRequired(
-            "Send If-Match with the ETag of the revision you are editing."
+            "Send If-Match with the ETag of the revision you are editing.",
+            field="If-Match",
         )
     text = if_match.strip().strip('"')
     if not text.isascii() or not text.isdigit() or len(text) > 9:

@@ -2,6 +2,9 @@
 
 import logging
 import uuid
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -79,13 +82,7 @@ def domain_problem(request: Request, error: Exception) -> JSONResponse:
 def validation_problem(request: Request, error: Exception) -> JSONResponse:
     """Answer for a body, path or query that does not fit its model."""
     assert isinstance(error, RequestValidationError)
-    fields = [
-        FieldProblem(
-            pointer="/" + "/".join(str(part) for part in item["loc"]),
-            detail=item["msg"],
-        )
-        for item in error.errors()
-    ]
+    fields = [_wrong(request, item) for item in error.errors()]
     where = ", ".join(field.pointer for field in fields)
     return _answer(
         request,
@@ -97,10 +94,25 @@ def validation_problem(request: Request, error: Exception) -> JSONResponse:
     )
 
 
+def _wrong(request: Request, item: Mapping[str, Any]) -> FieldProblem:
+    """Return what is wrong with one field, in words for who wrote the request."""
+    where, what = item["loc"], item["msg"]
+    if item["type"] == "json_invalid":
+        where, what = ("body",), f"no JSON from character {where[-1]} on"
+    elif where == ("body",) and isinstance(item["input"], bytes):
+        kind = request.headers.get("content-type", "nothing")
+        where = ("header", "content-type")
+        what = f"send JSON with Content-Type application/json (not {kind})"
+    return FieldProblem(pointer="/" + "/".join(map(str, where)), detail=what)
+
+
 def http_problem(request: Request, error: Exception) -> JSONResponse:
     """Answer for what the framework itself refuses (unknown path, wrong method)."""
     assert isinstance(error, HTTPException)
-    answer = _answer(request, "http", "Refused", error.status_code, error.detail, [])
+    detail = error.detail
+    if detail == HTTPStatus(error.status_code).phrase:  # the framework has no mend
+        detail = f"There is no {request.method} of this address; /docs lists what is."
+    answer = _answer(request, "http", "Refused", error.status_code, detail, [])
     answer.headers.update(error.headers or {})
     return answer
 

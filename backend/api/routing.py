@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Depends
 
-from backend.api.deps import get_principal, get_principal_briefly
+from backend.api.deps import get_principal, get_principal_briefly, refuse_nul
 from backend.api.idempotency import IdempotentRoute, claim_key
 from backend.schemas.base import Problem
 
@@ -39,7 +39,11 @@ def guarded(tag: str) -> APIRouter:
     return APIRouter(
         tags=[tag],
         route_class=IdempotentRoute,
-        dependencies=[Depends(get_principal), Depends(claim_key)],
+        dependencies=[
+            Depends(get_principal),
+            Depends(refuse_nul),
+            Depends(claim_key),
+        ],
         responses=PROBLEMS,
         max_body_size=MAX_BODY,
     )
@@ -52,7 +56,9 @@ def streaming(tag: str) -> APIRouter:
     must not take the request's session; the principal comes from a short one.
     """
     return APIRouter(
-        tags=[tag], dependencies=[Depends(get_principal_briefly)], responses=PROBLEMS
+        tags=[tag],
+        dependencies=[Depends(get_principal_briefly), Depends(refuse_nul)],
+        responses=PROBLEMS,
     )
 
 

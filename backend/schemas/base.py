@@ -2,7 +2,8 @@
 
 from typing import Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic_core import PydanticCustomError
 
 T = TypeVar("T")
 
@@ -11,6 +12,13 @@ class Body(BaseModel):
     """A request body; an unknown field is an error, so a typing mistake cannot pass."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    @field_validator("*")
+    @classmethod
+    def _storable(cls, value: object) -> object:
+        if isinstance(value, str) and "\0" in value:
+            raise PydanticCustomError("nul", "Text must not hold NUL characters")
+        return value
 
 
 class View(BaseModel):

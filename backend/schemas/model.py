@@ -18,7 +18,11 @@ class NewTraining(Body):
         None, ge=1, le=1_000_000, description="Optimiser steps.", examples=[1500]
     )
     minutes: float | None = Field(
-        None, gt=0, description="Stop after so many minutes.", examples=[30]
+        None,
+        gt=0,
+        le=1_000_000,
+        description="Stop after so many minutes.",
+        examples=[30],
     )
     schedule: Schedule | None = Field(
         None,

@@ -44,7 +44,10 @@ class Training(Body):
         "are to be learnt.",
     )
     minutes: float | None = Field(
-        None, gt=0, description="Stop after so many minutes; null for no limit."
+        None,
+        gt=0,
+        le=1_000_000,
+        description="Stop after so many minutes; null for no limit.",
     )
     stop_at_plateau: bool = Field(
         True, description="Stop before that when validation no longer gains."

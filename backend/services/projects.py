@@ -1,13 +1,14 @@
 """Projects and their labels."""
 
 import re
+import unicodedata
 import zoneinfo
 from collections.abc import Sequence
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from backend.domain.errors import Conflict, Invalid
+from backend.domain.errors import Conflict, DomainError, Invalid
 from backend.domain.labels import PRESETS, RESERVED, next_colour
 from backend.domain.states import Role
 from backend.models import Label, Membership, Project
@@ -25,13 +26,13 @@ def create(session: Session, principal: Principal, body: NewProject) -> Project:
     """
     strategies.check(body.strategy, body.strategy_parameters)
     _check_time_zone(body.time_zone)
-    slug = body.slug or re.sub(r"[^a-z0-9]+", "-", body.name.lower()).strip("-")
+    slug = body.slug or _slug(body.name)
     if not slug:
         raise Invalid("The name gives no slug; state one.", field="slug")
     if session.scalar(select(Project.id).where(Project.slug == slug)):
         raise Conflict(f"There is a project {slug!r} already.", field="slug")
     row = Project(
-        slug=slug[:80],
+        slug=slug,
         training=body.training.model_dump(),
         **body.model_dump(exclude=_NOT_COLUMNS),
     )
@@ -47,8 +48,12 @@ def create(session: Session, principal: Principal, body: NewProject) -> Project:
         )
         for label in preset
     ]
-    for label in body.labels:
-        _add(row, label)
+    for number, label in enumerate(body.labels):
+        try:
+            _add(row, label)
+        except DomainError as error:
+            error.field = f"labels/{number}/{error.field}"
+            raise
     session.add(row)
     session.flush()
     session.add(Membership(user_id=principal.id, project_id=row.id, role=Role.MANAGER))
@@ -166,6 +171,12 @@ def _add(row: Project, body: NewLabel) -> Label:
     )
     row.labels.append(label)
     return label
+
+
+def _slug(name: str) -> str:
+    """Return a name in small letters, digits and dashes, without its accents."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", plain.lower())[:80].strip("-")
 
 
 def _check_name(name: str) -> None:
