@@ -17,6 +17,7 @@ from backend.client import Cisterna
 from backend.domain.states import JobKind, QueryState
 from backend.embedded import EmbeddedPostgres, exclusive
 
+CISTERNA = f"{sys.executable} -m backend.cli"
 LABORATORY = {
     "CISTERNA_DATABASE_URL": "postgresql+psycopg://laboratory@localhost:1/liver",
     "CISTERNA_BROKER_URL": "redis://localhost:1/0",
@@ -87,6 +88,12 @@ def test_the_demo_ends_with_a_tile_to_paint(folder: Path) -> None:
                 if query.state is QueryState.LIVE
             )
             assert live.strategy == "er-gap"
+            export = next(line for line in said if "CISTERNA_TOKEN" in line)
+            command = (
+                f"{export.split('scripts', 1)[1].strip()} && {CISTERNA} project list"
+            )
+            words = ["sh", "-c", command]
+            assert "liver" in subprocess.check_output(words, text=True)
             practice = list(service.projects.practice("demo"))
             truths = [service.annotations.mask(each.annotation_id) for each in practice]
             assert len(truths) == 3

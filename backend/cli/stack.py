@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import socket
 import sys
 import time
@@ -110,15 +111,16 @@ def welcome(settings: Settings, room: str = "") -> list[str]:
     with Cisterna(local_url(settings), token_file.read_text().strip()) as service:
         link = service.people.sign_in_link(service.people.me().id).link
     link = link.replace("/#", f"/{room}#", 1)
-    usual = Settings()
-    how = "the command line reads it by itself"
-    if (usual.data_dir.absolute(), usual.port) != (token_file.parent, settings.port):
-        how = f"for the command line, with CISTERNA_SERVER={local_url(settings)}"
-    return [
-        *lines,
+    lines += [
         f"sign in   {link}  (once, within a day)",
-        f"token     {token_file}  ({how})",
+        f"token     {token_file}",
     ]
+    usual = Settings()
+    if (usual.data_dir.absolute(), usual.port) != (token_file.parent, settings.port):
+        token = f"$(cat {shlex.quote(str(token_file))})"
+        server = f"CISTERNA_SERVER={local_url(settings)}"
+        lines.append(f"scripts   export {server} CISTERNA_TOKEN={token}")
+    return lines
 
 
 def _environment(settings: Settings, data_dir: Path) -> dict[str, str]:
