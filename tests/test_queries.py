@@ -56,6 +56,21 @@ def test_chosen_tiles_are_served_in_the_order_given(
     ]
 
 
+def test_after_chosen_tiles_the_start_goes_on(
+    admin: TestClient, project: str, database: Database, store: ArtifactStore
+) -> None:
+    """Else nobody would get a tile any more until somebody trained."""
+    image = place(database, store, project, seed=1)
+    choose(admin, project, [image.tiles[3]])
+    served = admin.post(f"projects/{project}/claims", json={"count": 2}).json()["tasks"]
+    first, second = (task["tile"]["id"] for task in served)
+    assert first == str(image.tiles[3])
+    assert second != first
+    (live, chosen) = admin.get(f"projects/{project}/queries").json()["items"]
+    assert (live["strategy"], live["state"]) == ("start", "live")
+    assert (chosen["strategy"], chosen["state"]) == ("chosen", "superseded")
+
+
 def test_a_query_of_the_ranker_gives_numbers_and_reasons(
     admin: TestClient, project: str, database: Database, store: ArtifactStore
 ) -> None:

@@ -223,3 +223,30 @@ def test_served_is_what_was_ranked_across_a_re_ranking_with_live_leases(
         finish(who, task)
     assert served == order[: len(served)]
     assert len(served) >= 30
+
+
+def test_after_chosen_tiles_the_live_version_ranks_again(
+    app: FastAPI, admin: TestClient, ranked: str, tmp_path: Path
+) -> None:
+    database, store = database_of(app), app.state.store
+
+    def claim() -> dict:
+        found = admin.post(f"projects/{ranked}/claims", json={"count": 2})
+        return found.json()
+
+    tile = admin.get(f"projects/{ranked}/tiles", params={"state": "open"}).json()
+    chosen = admin.post(
+        f"projects/{ranked}/queries", json={"tiles": [tile["items"][0]["id"]]}
+    )
+    assert chosen.status_code == 201, chosen.text
+    assert len(claim()["tasks"]) == 1
+    told = claim()
+    assert "new ones follow when this ends: score" in told["why_fewer"]
+    jobs = admin.get(
+        f"projects/{ranked}/jobs", params={"kind": "score", "state": "queued"}
+    )
+    assert len(jobs.json()["items"]) == 1  # however often they ask
+    work_off(database, store, tmp_path / "again")
+    assert len(claim()["tasks"]) == 2
+    newest = admin.get(f"projects/{ranked}/queries").json()["items"][0]
+    assert (newest["strategy"], newest["state"]) == ("er-gap", "live")

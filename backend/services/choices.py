@@ -65,7 +65,7 @@ def choose(
     asked = {orders.ASKED_FOR: sorted(set(complete_for))} if complete_for else {}
     query = Query(
         project_id=project.id,
-        strategy="chosen",
+        strategy=orders.CHOSEN,
         parameters=asked,
         seed=project.seed,
         model_version_id=version,
@@ -76,7 +76,7 @@ def choose(
             tile_id=id,
             rank=rank_,
             score=0.0,
-            component="chosen",
+            component=orders.CHOSEN,
             parts={},
             reason=f"Chosen by {principal.name}.",
         )

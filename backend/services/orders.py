@@ -31,6 +31,8 @@ from backend.services.access import lock_project, now
 
 RESERVE = 4
 """Reserve of a head, in query sizes, so that nobody waits for a training."""
+CHOSEN = "chosen"
+"""The strategy of tiles that a person named."""
 ASKED_FOR = "complete_for"
 """Parameter of a Query of chosen tiles: the labels that are asked for, if not all."""
 HELD = (TaskState.CLAIMED, TaskState.SUBMITTED, TaskState.RETURNED)
@@ -85,7 +87,7 @@ def revive(session: Session, version: ModelVersion) -> bool:
     """Make the version's newest Query live again; False if it has none."""
     query = session.scalar(
         select(Query)
-        .where(Query.model_version_id == version.id, Query.strategy != "chosen")
+        .where(Query.model_version_id == version.id, Query.strategy != CHOSEN)
         .order_by(Query.created_at.desc())
         .limit(1)
     )

@@ -1,16 +1,19 @@
 """The first order of a project's tiles, made before there is a model."""
 
 import uuid
+from contextlib import suppress
 
 import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.domain.states import ImageState, QueryState, Split
-from backend.models import Image, Project, Query, Tile
+from backend.domain.errors import Conflict
+from backend.domain.states import ImageState, ModelState, QueryState, Split
+from backend.models import Image, ModelVersion, Project, Query, Tile
 from backend.ranker import Pool, keys_of, rank
 from backend.schemas.loop import RankedTile
-from backend.services import orders
+from backend.services import orders, queries
+from backend.services.access import Principal
 
 START = "start"
 """The strategy that needs no model."""
@@ -80,16 +83,30 @@ def _free_tiles(session: Session, project: Project, most: int) -> list[Tile]:
     return tiles
 
 
-def refill(session: Session, project: Project) -> bool:
-    """Order what is left once a head made without a model is used up; False if none.
+def refill(session: Session, principal: Principal, project: Project) -> bool:
+    """Order what is left once a head that no model made is used up; False if none.
 
-    A head made by a model is not refilled: the next training brings a better one.
+    After tiles that somebody chose the live version's order follows, by a job. A head
+    made by a model is not refilled: the next training brings a better one.
     """
     live = session.scalar(
         select(Query.strategy).where(
             Query.project_id == project.id, Query.state == QueryState.LIVE
         )
     )
-    if live not in (None, START):
+    if live == orders.CHOSEN and (version := _live_version(session, project)):
+        with suppress(Conflict):  # asked for already
+            queries.request_score(session, version, principal.id)
+        return False
+    if live not in (None, START, orders.CHOSEN):
         return False
     return make(session, project) is not None
+
+
+def _live_version(session: Session, project: Project) -> ModelVersion | None:
+    return session.scalar(
+        select(ModelVersion).where(
+            ModelVersion.project_id == project.id,
+            ModelVersion.state == ModelState.LIVE,
+        )
+    )

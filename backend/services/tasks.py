@@ -60,7 +60,7 @@ def claim(
         task = _take(session, principal, project, kind, lease)
         if task is None and kind is TaskKind.ANNOTATE and not refilled:
             refilled = True
-            if starts.refill(session, project):
+            if starts.refill(session, principal, project):
                 task = _take(session, principal, project, kind, lease)
         if task is None:
             break
