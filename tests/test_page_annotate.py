@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from easel import Easel, Mask, Pixel, dabs, until
 from live_fixtures import Live
-from loop_fixtures import project_id
+from loop_fixtures import place, project_id
 from page_fixtures import (
     Browsing,
     invitation,
@@ -23,7 +23,6 @@ from playwright.sync_api import expect
 from sqlalchemy import update
 
 from backend.domain.labels import UNKNOWN
-from backend.domain.states import TaskState
 from backend.models import Task
 
 NUCLEUS, MITO, DROPLET, ER, BOUNDARY = range(1, 6)
@@ -285,14 +284,8 @@ def test_an_empty_queue_says_why_and_goes_on(live: Live, browse: Browsing) -> No
     page.goto(f"/projects/{slug}/annotate")
     expect(page.get_by_role("heading", name="No tile for now")).to_be_visible()
     expect(page.get_by_role("status")).to_contain_text("image")
-    waiting = painting_project(live, "Others hold it")
-    choose(live, waiting)
-    with live.app.state.database.unit_of_work() as session:
-        ours = Task.project_id == project_id(live.app.state.database, waiting)
-        session.execute(update(Task).where(ours).values(state=TaskState.WITHDRAWN))
-    page.goto(f"/projects/{waiting}/annotate")
-    expect(page.get_by_role("heading", name="No tile for now")).to_be_visible()
-    choose(live, waiting)
+    place(live.app.state.database, live.app.state.store, slug, seed=1)
+    choose(live, slug)
     # nobody reloads the page
     expect(page.get_by_role("application")).to_be_visible()
 
