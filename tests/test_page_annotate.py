@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -541,7 +542,8 @@ def test_a_finger_takes_and_drops_an_outline_and_looks_at_the_raw_image(
     page = browse(has_touch=True)
     easel = Easel(page, slug)
     easel.press("2", "p")
-    take, drop = (page.get_by_role("button", name=name) for name in ("Take", "Drop"))
+    button = partial(page.get_by_role, "button", exact=True)
+    take, drop = button(name="Take"), button(name="Drop")
 
     def tap(*corners: Pixel) -> None:
         for corner in corners:
@@ -555,8 +557,9 @@ def test_a_finger_takes_and_drops_an_outline_and_looks_at_the_raw_image(
     tap((10, 10), (40, 10), (40, 40), (10, 40))
     take.tap()
     expect(take).to_have_count(0)
-    until(page, lambda: bool(draft(live, easel).any()))
+    until(page, lambda: draft(live, easel) is not None)
     painted = draft(live, easel)
+    assert painted is not None
     assert set(np.unique(painted[12:38, 12:38])) == {MITO}
     assert not painted[:8].any()
 
