@@ -435,7 +435,8 @@ def test_people_are_invited_and_change_their_roles(
     role = page.get_by_label("Role of Bo")
     expect(role).to_have_value("viewer")
     expect(theirs.get_by_role("link", name="Annotate")).not_to_be_visible()
-    role.select_option("reviewer")
+    with page.expect_response(lambda answer: answer.request.method != "GET"):
+        role.select_option("reviewer")
     theirs.reload()
     expect(theirs.get_by_role("link", name="Review")).to_be_visible()
     theirs.goto(f"/projects/{slug}/people")
