@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from page_fixtures import (
     violations,
 )
 from PIL import Image as Picture
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 from sqlalchemy import update
 
 from backend.domain.labels import UNKNOWN
@@ -58,6 +59,18 @@ def choose(live: Live, slug: str) -> None:
     """Ask for two tiles of a project."""
     tiles = [tile.id for tile in live.service.queries.tiles(slug)]
     live.service.queries.choose(slug, tiles[:2])
+
+
+def touching(page: Page) -> Callable[..., None]:
+    """What puts fingers on a page: a kind of event, and (x, y) of each finger left."""
+    devices = page.context.new_cdp_session(page)
+
+    def touch(kind: str, *fingers: tuple[float, float]) -> None:
+        points = [{"x": x, "y": y, "id": n} for n, (x, y) in enumerate(fingers)]
+        event = {"type": kind, "touchPoints": points}
+        devices.send("Input.dispatchTouchEvent", event)
+
+    return touch
 
 
 def kept(live: Live, easel: Easel, expected: Mask) -> None:
@@ -473,15 +486,10 @@ def test_a_finger_paints_and_two_fingers_zoom(live: Live, browse: Browsing) -> N
     easel = Easel(page, slug)
     easel.press("2")
     easel.brush(4)
-    touch = page.context.new_cdp_session(page)
+    touch = touching(page)
 
     def fingers(kind: str, *places: Pixel) -> None:
-        points = [
-            {"x": x, "y": y, "id": number}
-            for number, (x, y) in enumerate(map(easel.at, places))
-        ]
-        event = {"type": kind, "touchPoints": points}
-        touch.send("Input.dispatchTouchEvent", event)
+        touch(kind, *map(easel.at, places))
 
     fingers("touchStart", (10, 10))
     fingers("touchMove", (30, 10))
@@ -521,16 +529,10 @@ def test_a_pen_paints_and_a_finger_beside_it_moves_the_picture(
     pen("mouseReleased", (30, 10), 0)
     expected = dabs(EMPTY, MITO, 4, across(10, 30, 10))
     kept(live, easel, expected)
-    places = [
-        dict(zip("xy", easel.at(place), strict=True)) for place in [(20, 40), (25, 40)]
-    ]
-    for kind, points in (
-        ("touchStart", places[:1]),
-        ("touchMove", places[1:]),
-        ("touchEnd", []),
-    ):
-        event = {"type": kind, "touchPoints": points}
-        devices.send("Input.dispatchTouchEvent", event)
+    touch = touching(page)
+    touch("touchStart", easel.at((20, 40)))
+    touch("touchMove", easel.at((25, 40)))
+    touch("touchEnd")
     easel.saved()
     assert np.array_equal(live.service.tasks.draft(easel.task), expected)
 
@@ -566,15 +568,11 @@ def test_a_finger_takes_and_drops_an_outline_and_looks_at_the_raw_image(
     raw = page.get_by_role("button", name="Raw")
     box = raw.bounding_box()
     assert box is not None
-    middle = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
-    devices = page.context.new_cdp_session(page)
-    for kind, points, held in (
-        ("touchStart", [middle], "true"),
-        ("touchEnd", [], "false"),
-    ):
-        event = {"type": kind, "touchPoints": points}
-        devices.send("Input.dispatchTouchEvent", event)
-        expect(raw).to_have_attribute("aria-pressed", held)
+    touch = touching(page)
+    touch("touchStart", (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2))
+    expect(raw).to_have_attribute("aria-pressed", "true")
+    touch("touchEnd")
+    expect(raw).to_have_attribute("aria-pressed", "false")
 
 
 def test_no_two_people_get_the_same_tile(live: Live, browse: Browsing) -> None:

@@ -1,7 +1,7 @@
 """Masks on the wire: raw uint8, index PNG or COCO RLE, by content type."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from fastapi import Depends, Query, Request, Response
@@ -50,23 +50,24 @@ async def read_body(request: Request) -> bytes:
 
 
 MaskBody = Annotated[bytes, Depends(read_body)]
-CompleteFor = Annotated[
-    str,
-    Query(
-        description="Label values, comma-separated, of which every pixel is marked; "
-        "`all` for every label, empty for none.",
+
+
+def _complete_for(without: str = "") -> Any:
+    """Describe `complete_for`; `without` says what holds if it is not sent."""
+    text = "Label values, comma-separated, of which every pixel is marked; `all` for "
+    return Query(
+        description=f"{text}every label, empty for none.{without}",
         examples=["all", "4", "1,2,3"],
         max_length=1200,
-    ),
-]
+    )
+
+
+CompleteFor = Annotated[str, _complete_for()]
 AskedFor = Annotated[
     str | None,
-    Query(
-        description="Label values, comma-separated, of which every pixel is marked; "
-        "`all` for every label, empty for none. Without it, the labels the task asks "
-        "for, or those of the revision under review.",
-        examples=["all", "4", "1,2,3"],
-        max_length=1200,
+    _complete_for(
+        " Without it, the labels the task asks for, or those of the revision under "
+        "review."
     ),
 ]
 ActiveSeconds = Annotated[

@@ -7,10 +7,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.domain.errors import Conflict, Invalid
-from backend.domain.states import ModelState, QueryState, Split, TaskSource
-from backend.models import ModelVersion, Project, Query, Tile
+from backend.domain.states import QueryState, Split, TaskSource
+from backend.models import Project, Query, Tile
 from backend.schemas.loop import RankedTile
-from backend.services import audit, orders
+from backend.services import audit, models, orders
 from backend.services.access import Principal
 
 
@@ -56,19 +56,14 @@ def choose(
             f"Annotated, skipped or held already: {', '.join(taken[:5])}.",
             field="tiles",
         )
-    version = session.scalar(
-        select(ModelVersion.id).where(
-            ModelVersion.project_id == project.id,
-            ModelVersion.state == ModelState.LIVE,
-        )
-    )
+    version = models.live(session, project.id)
     asked = {orders.ASKED_FOR: sorted(set(complete_for))} if complete_for else {}
     query = Query(
         project_id=project.id,
         strategy=orders.CHOSEN,
         parameters=asked,
         seed=project.seed,
-        model_version_id=version,
+        model_version_id=version.id if version else None,
         state=QueryState.SUPERSEDED,
     )
     head = [

@@ -8,11 +8,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.domain.errors import Conflict
-from backend.domain.states import ImageState, ModelState, QueryState, Split
-from backend.models import Image, ModelVersion, Project, Query, Tile
+from backend.domain.states import ImageState, QueryState, Split
+from backend.models import Image, Project, Query, Tile
 from backend.ranker import Pool, keys_of, rank
 from backend.schemas.loop import RankedTile
-from backend.services import orders, queries
+from backend.services import models, orders, queries
 from backend.services.access import Principal
 
 START = "start"
@@ -94,19 +94,10 @@ def refill(session: Session, principal: Principal, project: Project) -> bool:
             Query.project_id == project.id, Query.state == QueryState.LIVE
         )
     )
-    if live == orders.CHOSEN and (version := _live_version(session, project)):
+    if live == orders.CHOSEN and (version := models.live(session, project.id)):
         with suppress(Conflict):  # asked for already
             queries.request_score(session, version, principal.id)
         return False
     if live not in (None, START, orders.CHOSEN):
         return False
     return make(session, project) is not None
-
-
-def _live_version(session: Session, project: Project) -> ModelVersion | None:
-    return session.scalar(
-        select(ModelVersion).where(
-            ModelVersion.project_id == project.id,
-            ModelVersion.state == ModelState.LIVE,
-        )
-    )

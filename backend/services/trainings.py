@@ -40,6 +40,7 @@ from backend.services import (
     audit,
     evaluations,
     jobs,
+    models,
     quality,
     schedules,
 )
@@ -80,7 +81,7 @@ def request(
         )
         for tile in tiles
     )
-    live = _live(session, project)
+    live = models.live(session, project.id)
     asked = settings or {}
     merged = {**Training.model_validate(project.training).model_dump(), **asked}
     course = schedules.choose(
@@ -130,15 +131,6 @@ def request(
         schedule=course.schedule,
     )
     return job
-
-
-def _live(session: Session, project: Project) -> ModelVersion | None:
-    return session.scalar(
-        select(ModelVersion).where(
-            ModelVersion.project_id == project.id,
-            ModelVersion.state == ModelState.LIVE,
-        )
-    )
 
 
 def _refuse_the_unteachable(project: Project, tiles: list[AnnotatedTile]) -> set[int]:
@@ -283,7 +275,7 @@ def _emphasis(
     session: Session, project: Project, known: Collection[int]
 ) -> dict[int, float]:
     """Share out the patches by what the live version's figures say is needed."""
-    live = _live(session, project)
+    live = models.live(session, project.id)
     rows = quality.of_version(session, live.id, Split.VALIDATION) if live else []
     measured = {
         row.value: Measured(

@@ -17,8 +17,7 @@ from worker.nnunet.schedule import HOLD, Schedule, end_of, is_plateau
 from worker.nnunet.threads import Threads
 from worker.nnunet.trainer import TileTrainer
 from worker.segmenter import Budget, Progress, SegmenterError
-
-Emit = Callable[[Progress], None]
+from worker.serving import Emit
 
 _SAVES, _SAVING = 10, 0.05
 """A training is saved at each tenth, however short, if that takes so little of its time

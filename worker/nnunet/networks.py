@@ -9,13 +9,14 @@ from nnunetv2.paths import nnUNet_preprocessed
 
 from worker.nnunet import checkpoints, weights
 from worker.nnunet.dataset import Dataset
-from worker.nnunet.loop import Course, Emit, fit
+from worker.nnunet.loop import Course, fit
 from worker.nnunet.model import DESCRIPTION, read_json, warm_weights, write_json
 from worker.nnunet.planner import DATASET
 from worker.nnunet.schedule import FULL, QUICK, Schedule
 from worker.nnunet.team import Task, gathered
 from worker.nnunet.trainer import TileTrainer
 from worker.segmenter import Budget, SegmenterError, TrainingData
+from worker.serving import Emit
 
 _COURSE = "course.json"
 

@@ -13,7 +13,6 @@ from nnunetv2.paths import nnUNet_preprocessed, nnUNet_raw
 from worker.nnunet import checkpoints
 from worker.nnunet.architecture import read_plans
 from worker.nnunet.dataset import Dataset, build, manifest_of, refuse_hopeless
-from worker.nnunet.loop import Emit
 from worker.nnunet.model import DESCRIPTION, read_json, write_json
 from worker.nnunet.networks import Ready, Run
 from worker.nnunet.planner import (
@@ -28,6 +27,7 @@ from worker.nnunet.planner import (
 )
 from worker.nnunet.team import devices
 from worker.segmenter import Budget, Progress, TrainingData
+from worker.serving import Emit
 
 _ASKED = "asked.json"
 
