@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 import torch
 from api_fixtures import settings as settings
+from batchgeneratorsv2.transforms.spatial.mirroring import MirrorTransform
+from batchgeneratorsv2.transforms.spatial.rot90 import Rot90Transform
+from batchgeneratorsv2.transforms.utils.random import RandomTransform
 from live_fixtures import Live
 from loop_fixtures import ER, MITO, scene
 from PIL import Image
@@ -20,11 +23,14 @@ from bench import round as second_round
 from bench.places import FOLDER
 from bench.stock import Stock, write_raw
 from bench.subjects import SCHEMA
-from bench.trials import WeightedLoss
+from bench.variants import AUGMENTATIONS, PROFILES, WeightedLoss, changed
 from bench.vnc import Cord
 from worker.forest.segmenter import ForestSegmenter
+from worker.nnunet import training
 from worker.nnunet.losses import SetLoss
-from worker.segmenter import Budget
+from worker.nnunet.planner import find_profile
+from worker.nnunet.trainer import TileTrainer
+from worker.segmenter import Budget, TrainingData
 
 SIDE = 256
 SPLITS = {
@@ -241,6 +247,33 @@ def test_rare_classes_weigh_more_and_the_mean_pixel_as_before() -> None:
     assert open_ == pytest.approx(1), "no class is known there"
     mean = np.dot(shares, [usual, rare, rarest])
     assert mean == pytest.approx(1, rel=1e-5)
+
+
+@pytest.mark.parametrize("variant", ["hold", *PROFILES, *AUGMENTATIONS])
+def test_a_trial_changes_what_its_name_says(variant: str) -> None:
+    tiles = TrainingData(SCHEMA, {}, (), (), None, 0)
+    with changed(variant, tiles):
+        profile = training.find_profile("cpu")
+        whole = TileTrainer.get_training_transforms(
+            (64, 64),
+            (-1, 1),
+            None,
+            (0, 1),
+            False,
+            use_mask_for_norm=[False],
+            foreground_labels=[1, 2],
+            ignore_label=3,
+        )
+    assert profile == PROFILES.get(variant, find_profile("cpu"))
+    parts = whole.transforms
+    often = {"only-mirrored": 0, "all-turned": 1}.get(variant, 0.2)
+    assert parts[0].p_rotation == often
+    quarter = any(isinstance(part, Rot90Transform) for part in parts)
+    assert quarter == (variant == "quarter-turned")
+    grey = any(isinstance(part, RandomTransform) for part in parts)
+    assert grey == (variant != "only-mirrored")
+    assert any(isinstance(part, MirrorTransform) for part in parts)
+    assert training.find_profile("cpu") == find_profile("cpu"), "undone afterwards"
 
 
 def test_the_second_round_is_measured_to_the_new_order(
