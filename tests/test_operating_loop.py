@@ -411,3 +411,6 @@ def test_the_command_line_sets_floors_and_prints_curves(cisterna: Terminal) -> N
     assert lines[1] == ["ER", "served", "0.6", "0.75", "-", "0.5", "-", "-"]
     assert lines[7][:6] == ["ER", "recall", "0.6", "0.6", "0.75", "0.7843"]
     assert lines[-1][:5] == ["ER", "recall", "1.0", "1", "0.4545"]
+    status, _, err = cisterna("model", "curve", id, "--split", "test")
+    assert status == 0
+    assert "not been measured on test tiles" in err

@@ -164,6 +164,7 @@ def test_a_submitted_mask_comes_back_bit_for_bit(
         (b"not a png", "image/png", {}, "/mask"),
         (b"\0" * SIDE * SIDE, None, {"complete_for": "4,x"}, "/complete_for"),
         (b"\0" * SIDE * SIDE, None, {"complete_for": "9"}, "/complete_for"),
+        (b"\0" * SIDE * SIDE, None, {"active_seconds": "nan"}, "/query/active_seconds"),
         (
             b'{"labels": [{"value": 4, "size": [3, 3], "counts": [0, 9]}]}',
             "application/json",

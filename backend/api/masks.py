@@ -72,7 +72,12 @@ AskedFor = Annotated[
 ]
 ActiveSeconds = Annotated[
     float | None,
-    Query(ge=0, le=86_400, description="Seconds of active work on the tile."),
+    Query(
+        ge=0,
+        le=86_400,
+        allow_inf_nan=False,
+        description="Seconds of active work on the tile.",
+    ),
 ]
 
 

@@ -45,6 +45,11 @@ def curve(
     """Show precision over recall of each label, and where it is served."""
     project = str(here.service.models.get(model).project_id)
     found = here.service.models.precision_recall(project, model, Split(split))
+    if not found.labels:
+        here.say(
+            f"Round {found.round} has not been measured on {split} tiles: a version is "
+            "measured when it is trained, on those annotated by then."
+        )
     return found if here.as_json else quality.curve(found)
 
 
