@@ -155,7 +155,7 @@ def test_bands_are_thin_and_forget_nothing(monkeypatch: pytest.MonkeyPatch) -> N
     np.testing.assert_allclose(np.concatenate(thin, axis=1), whole, atol=1e-6)
 
 
-def test_a_smaller_sweep_halves_the_window_down_to_the_patch(tmp_path: Path) -> None:
+def test_a_smaller_sweep_halves_the_window_even_below_the_patch(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (200, 200), np.uint8)
     np.save(tmp_path / "image.npy", pixels)
     image = ImageData("a", tmp_path / "image.npy", 127.0, 70.0, None)
@@ -168,15 +168,15 @@ def test_a_smaller_sweep_halves_the_window_down_to_the_patch(tmp_path: Path) -> 
 
     model = Model(Watched([network()], CPU, form=PLAIN), (3, 7), None, (64, 64), 4)
 
-    def run(**asked: object) -> None:
+    def edges(**asked: object) -> set[int]:
+        seen.clear()
         sweep(model, image, 64, tmp_path, lambda f: None, lambda: None, **asked)  # type: ignore[arg-type]
+        return {edge for shape in seen for edge in shape}
 
-    run(window=128)
-    run(window=128, smaller=True)
-    run(window=64, smaller=True)
-    assert max(seen[0]) <= 128
-    assert set(seen) >= {seen[0], (64, 64)}
-    assert seen[-1] == (64, 64)
+    assert 64 < max(edges(window=128)) <= 128
+    assert edges(window=128, smaller=True) == {64}
+    assert edges(window=64) == {64}
+    assert edges(window=64, smaller=True) == {32}
     assert 64 < window_of(model, (5000, 40))[0] <= WINDOW
     assert window_of(model, (5000, 40))[1] == 64
 

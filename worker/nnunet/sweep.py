@@ -47,14 +47,14 @@ def sweep(
     `offsets` and `crops` are those of `Segmenter.predict`.
 
     `progress` takes the share of rows done after each band; `check` is called at each
-    window and may raise to end the sweep. `smaller` halves the window, though not below
-    the patch, where memory was short.
+    window and may raise to end the sweep. `smaller` halves the window where memory was
+    short, below the training patch too: a little Dice is lost, but not the sweep.
     """
     into.mkdir(parents=True, exist_ok=True)
     working = WorkingImage.open(image, model.working_nm)
     height, width = working.pixels.shape
     count = len(model.values) + 1
-    edges = window_of(model, working.shape, window // 2 if smaller else window, overlap)
+    edges = window_of(model, working.shape, window, overlap, part=2 if smaller else 1)
     grid = TileGrid(height, width, tile)
     statistics = TileAccumulator(grid, model.values)
     embedding = TileEmbedding(grid, working.shape, edges)
@@ -87,10 +87,14 @@ def window_of(
     shape: tuple[int, int],
     wanted: int = WINDOW,
     overlap: float = OVERLAP,
+    part: int = 1,
 ) -> tuple[int, int]:
-    """Return the (height, width) of the windows over an image of this shape."""
+    """Return the (height, width) of the windows over an image of this shape.
+
+    They are at least a patch and else `wanted`, or one `part`th of that.
+    """
     height, width = (
-        window_edge(length, patch, wanted, overlap, model.stride)
+        window_edge(length, patch // part, wanted // part, overlap, model.stride)
         for length, patch in zip(shape, model.patch, strict=True)
     )
     return height, width
