@@ -68,6 +68,7 @@ PROFILES: Mapping[str, Profile] = {
     "batch-2": replace(OURS, batch=2),
     "batch-8": replace(OURS, batch=8),
     # about as many pixels a step
+    "patch-64": replace(OURS, edge=64, batch=16),
     "patch-96": replace(OURS, edge=96, batch=8),
     "patch-192": replace(OURS, edge=192, batch=2),
 }
