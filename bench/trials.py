@@ -1,6 +1,6 @@
 """What is worth it in a training: variants on the nerve cord, at equal cost.
 
-    python -m bench.trials --variant hold --seeds 0 1 --seconds 300
+    OMP_NUM_THREADS=1 python -m bench.trials --variant hold --seconds 300
 
 For each seed 24 tiles, trained in full for a number of steps or of the processor's own
 seconds in one thread, and the Dice on the test sections. A variant changes one thing

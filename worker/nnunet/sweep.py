@@ -48,7 +48,7 @@ def sweep(
 
     `progress` takes the share of rows done after each band; `check` is called at each
     window and may raise to end the sweep. `smaller` halves the window where memory was
-    short, below the training patch too: a little Dice is lost, but not the sweep.
+    short, below the training patch too: less context is better than no sweep.
     """
     into.mkdir(parents=True, exist_ok=True)
     working = WorkingImage.open(image, model.working_nm)
