@@ -2,10 +2,11 @@
 
     OMP_NUM_THREADS=1 python -m bench.trials --variant hold --seconds 300
 
-For each seed 24 tiles, trained in full for a number of steps or of the processor's own
-seconds in one thread, and the Dice on the test sections. A variant changes one thing
-about `hold`, which is what the worker does: the schedule, the emphasis on a label,
-weights of classes in the loss, the batch, the patch or the augmentation.
+For each seed 24 tiles of 128², or the same area in larger ones, trained in full for a
+number of steps or of the processor's own seconds in one thread, and the Dice on the
+test sections. A variant changes one thing about `hold`, which is what the worker does:
+the schedule, the emphasis on a label, weights of classes in the loss, the batch, the
+patch or the augmentation.
 Each trial is a line of `docs/results/training-trials.json` and replaces the line of the
 same variant, seed and budget.
 """
@@ -26,7 +27,7 @@ from unittest import mock
 import torch
 
 from bench.peers import RESULTS, facts
-from bench.places import ROOT, data
+from bench.places import ROOT, TILE, data
 from bench.results import write
 from bench.subjects import Quiet
 from bench.variants import EMPHASES, VARIANTS, changed
@@ -34,7 +35,7 @@ from bench.vnc import Cord
 from worker.nnunet.segmenter import NNUNetSegmenter
 from worker.segmenter import Budget, TrainingData
 
-TILES = 24
+AREA = 24 * TILE**2  # pixels that are annotated
 
 
 def main() -> int:
@@ -44,6 +45,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--seconds", type=float, help="the processor's, not steps")
+    parser.add_argument("--edge", type=int, default=TILE, help="of a tile, in pixels")
     parser.add_argument("--work", type=Path, default=ROOT / "data/trials")
     parser.add_argument("--out", type=Path, default=RESULTS / "training-trials.json")
     asked = parser.parse_args()
@@ -52,12 +54,14 @@ def main() -> int:
     if asked.seconds:
         budget = {"processor_seconds": asked.seconds}
     for seed in asked.seeds:
-        named = "-".join(map(str, (asked.variant, *budget.values(), seed)))
+        of = (asked.variant, asked.edge, *budget.values(), seed)
+        named = "-".join(map(str, of))
         work = asked.work / named
         work.mkdir(parents=True, exist_ok=True)
-        cord = Cord(source, work)
+        cord = Cord(source, work, asked.edge)
+        places = cord.draw(seed, AREA // asked.edge**2)
         emphasis = EMPHASES.get(asked.variant, {})
-        tiles = replace(cord.data(cord.draw(seed, TILES), seed), emphasis=emphasis)
+        tiles = replace(cord.data(places, seed), emphasis=emphasis)
         done = train(tiles, work, asked.variant, budget)
         segmenter = NNUNetSegmenter("cpu", work / "scratch")
         try:
@@ -67,6 +71,7 @@ def main() -> int:
         line = {
             "variant": asked.variant,
             "seed": seed,
+            "edge": asked.edge,
             **budget,
             "took": {name: done["metrics"][name] for name in ("steps", "seconds")},
             "test": dice,
@@ -117,7 +122,7 @@ def processor_time() -> Iterator[None]:
 def note(out: Path, line: Mapping[str, Any]) -> None:
     """Write a trial among the others."""
     before = json.loads(out.read_text()) if out.exists() else {}
-    same = ("variant", "seed", "steps", "processor_seconds")
+    same = ("variant", "seed", "edge", "steps", "processor_seconds")
     others = [
         one
         for one in before.get("trials", [])

@@ -38,6 +38,7 @@ class Cord:
 
     source: Path
     folder: Path
+    edge: int = TILE
 
     def __post_init__(self) -> None:
         numbers = [n for numbers in SPLITS.values() for n in numbers]
@@ -52,7 +53,7 @@ class Cord:
     def grid(self, number: int) -> list[Place]:
         """Return all tiles of a section."""
         height, width = self.sections[number][0].shape
-        grid = TileGrid(height, width, TILE)
+        grid = TileGrid(height, width, self.edge)
         return [
             (number, grid.box(row, column))
             for row in range(grid.rows)
@@ -122,7 +123,7 @@ class Cord:
 
     def _tile(self, place: Place) -> TrainingTile:
         number, box = place
-        name = f"{number:02}-{box.y:04}-{box.x:04}"
+        name = f"{number:02}-{box.y:04}-{box.x:04}-{box.h}"
         path = self.folder / "targets" / f"{name}.npy"
         if not path.exists():
             np.save(path, self.sections[number][1][box.slices])
