@@ -2,13 +2,13 @@
 
     OMP_NUM_THREADS=1 python -m bench.trials --variant hold --seconds 300
 
-For each seed 24 tiles of 128², or the same area in larger ones, trained in full for a
-number of steps or of the processor's own seconds in one thread, and the Dice on the
-test sections. A variant changes one thing about `hold`, which is what the worker does:
-the schedule, the emphasis on a label, weights of classes in the loss, the batch, the
-patch or the augmentation.
+For each seed 24 tiles of 128², or the same area in tiles of another edge, trained in
+full for a number of steps or of the processor's own seconds in one thread, and the Dice
+on the test sections. A variant changes one thing about `hold`, which is what the worker
+does: the schedule, the emphasis on a label, weights of classes in the loss, the batch,
+the patch or the augmentation.
 Each trial is a line of `docs/results/training-trials.json` and replaces the line of the
-same variant, seed and budget.
+same variant, seed, edge and budget.
 """
 
 import argparse
@@ -36,6 +36,7 @@ from worker.nnunet.segmenter import NNUNetSegmenter
 from worker.segmenter import Budget, TrainingData
 
 AREA = 24 * TILE**2  # pixels that are annotated
+EDGES = (64, TILE, 256)  # of tiles, a whole number of which is that area
 
 
 def main() -> int:
@@ -45,7 +46,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--seconds", type=float, help="the processor's, not steps")
-    parser.add_argument("--edge", type=int, default=TILE, help="of a tile, in pixels")
+    parser.add_argument("--edge", type=int, choices=EDGES, default=TILE)
     parser.add_argument("--work", type=Path, default=ROOT / "data/trials")
     parser.add_argument("--out", type=Path, default=RESULTS / "training-trials.json")
     asked = parser.parse_args()

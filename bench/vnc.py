@@ -123,7 +123,7 @@ class Cord:
 
     def _tile(self, place: Place) -> TrainingTile:
         number, box = place
-        name = f"{number:02}-{box.y:04}-{box.x:04}-{box.h}"
+        name = f"{number:02}-{box.y:04}-{box.x:04}"
         path = self.folder / "targets" / f"{name}.npy"
         if not path.exists():
             np.save(path, self.sections[number][1][box.slices])

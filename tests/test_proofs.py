@@ -84,6 +84,18 @@ def test_tiles_are_drawn_from_the_pool_and_more_begin_with_the_same(cord: Cord) 
     assert len({*everything}) == len(everything) == 5 * (SIDE // 128) ** 2
 
 
+def test_larger_tiles_are_fewer_and_known_by_what_lies_under_them(
+    source: Path, tmp_path: Path
+) -> None:
+    cord = Cord(source, tmp_path / "work", 256)
+    places = cord.draw(0, 10_000)
+    assert len(places) == 5 * (SIDE // 256) ** 2
+    for (number, box), tile in zip(places, cord.data(places, 0).tiles, strict=True):
+        assert (box.h, box.w) == (256, 256)
+        truth = cord.sections[number][1][box.slices]
+        assert np.array_equal(np.load(tile.target), truth)
+
+
 def test_a_third_of_the_tiles_are_drawn_evenly(cord: Cord) -> None:
     for number in SPLITS[Split.POOL]:  # all labels in one tile of each section
         cord.sections[number][1][128:] = 0
