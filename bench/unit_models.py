@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from backend.domain.states import Split
-from bench.places import SPLITS, TILE
+from bench.places import SPLITS
 from bench.subjects import Quiet
 from bench.vnc import Cord, Place
 from worker.forest.segmenter import ForestSegmenter
@@ -85,7 +85,8 @@ def learnt(
             into = model.sweep(section)
             if not (into / "done").exists():
                 image = cord.images[str(section)]
-                segmenter.predict(model.folder / "model", image, TILE, into, report)
+                at = model.folder / "model"
+                segmenter.predict(at, image, cord.edge, into, report)
                 (into / "done").touch()
     finally:
         segmenter.close()

@@ -117,7 +117,7 @@ class Cord:
         """Return the Dice of a model on the test sections."""
         said, into = [], self.folder / "sweep"
         for number in SPLITS[Split.TEST]:
-            segmenter.predict(model, self.images[str(number)], TILE, into, report)
+            segmenter.predict(model, self.images[str(number)], self.edge, into, report)
             said.append(np.load(into / "labels.npy"))
         return score(said, [self.sections[n][1] for n in SPLITS[Split.TEST]])
 

@@ -46,9 +46,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     with pytest.MonkeyPatch.context() as patch:
         for module in (unit_models, unit_tiles, vnc):
             patch.setattr(module, "SPLITS", SPLITS)
-        for module in (unit_models, vnc):
-            patch.setattr(module, "TILE", TILE)
-        cord = Cord(source, folder / "cord")
+        cord = Cord(source, folder / "cord", TILE)
         model = unit_models.learnt(cord, folder / "work", "forest", SEED, 0, LEARNT)
         run = unit.one_run(cord, model, KNOWN)
         pool = unit_tiles.judged(cord, model, Split.POOL)
