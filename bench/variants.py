@@ -63,12 +63,13 @@ EMPHASES: Mapping[str, Mapping[int, float]] = {
     "mitochondria": {MITOCHONDRIA: 0.75, MEMBRANE: 0.25},
 }
 WEIGHTED = "weighted"
-OURS = find_profile("cpu")
+OURS = find_profile("cpu", 512)
 PROFILES: Mapping[str, Profile] = {
     "batch-2": replace(OURS, batch=2),
     "batch-8": replace(OURS, batch=8),
     # about as many pixels a step
     "patch-64": replace(OURS, edge=64, batch=16),
+    "patch-128": OURS,
     "patch-96": replace(OURS, edge=96, batch=8),
     "patch-192": replace(OURS, edge=192, batch=2),
 }

@@ -307,7 +307,7 @@ def test_a_fingerprint_is_frozen_with_its_plans(
 ) -> None:
     for name in ("raw", "preprocessed", "results"):
         monkeypatch.setenv(f"nnUNet_{name}", str(tmp_path / name))
-    plan(data, find_profile("cpu"), tmp_path / "raw", tmp_path / "preprocessed")
+    plan(data, find_profile("cpu", 128), tmp_path / "raw", tmp_path / "preprocessed")
     made = tmp_path / "preprocessed" / DATASET
     assert frozen_fingerprint(tmp_path / "no", None, made)["images"] == [
         {"mean": data.images["a"].mean, "sd": data.images["a"].sd}

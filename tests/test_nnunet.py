@@ -33,7 +33,7 @@ from worker.nnunet.dataset import build, refuse_hopeless
 from worker.nnunet.forms import PLAIN
 from worker.nnunet.model import Model, open_model, read_json, warm_weights
 from worker.nnunet.numbering import Numbering
-from worker.nnunet.planner import DATASET, find_profile, patch_of, plan
+from worker.nnunet.planner import DATASET, find_profile, largest, patch_of, plan
 from worker.nnunet.resampling import WorkingImage, stretch
 from worker.nnunet.segmenter import NNUNetSegmenter
 from worker.nnunet.sweep import sweep
@@ -209,7 +209,7 @@ def test_trains_and_predicts(
         assert plane.shape == (256, 200)
     tiles = TileStatistics.load(into / "tiles.npz")
     assert len(tiles) == 9
-    assert tiles.embedding.shape == (9, 512)
+    assert tiles.embedding.shape == (9, 256)
     assert tiles.area.sum() == (labels > 0).sum()
 
 
@@ -430,7 +430,7 @@ def test_stop_saves_and_a_killed_training_goes_on(
     assert first[0] == stopped_at + 1
     assert second[0] >= killed_after[0] + 1  # it may have saved once more meanwhile
     assert done.metrics["steps"] == 20
-    assert done.settings["batch"] == 2
+    assert done.settings["batch"] == 4
     assert checkpoints.is_whole(fold / checkpoints.FINAL)
     segmenter.close()
 
@@ -481,7 +481,7 @@ def test_warm_weights_follow_labels() -> None:
 
 def prepared(data: TrainingData, folders: Path) -> TileTrainer:
     preprocessed = folders / "preprocessed"
-    plans = plan(data, find_profile("cpu"), folders / "raw", preprocessed)
+    plans = plan(data, find_profile("cpu", 128), folders / "raw", preprocessed)
     dataset = build(data, preprocessed, patch_of(plans))
     described = read_json(preprocessed / DATASET / "dataset.json")
     return TileTrainer.prepare(plans, described, dataset, data.seed)
@@ -531,7 +531,7 @@ def test_every_tile_is_in_manifest_split_and_loader(
 def test_patches_keep_to_their_tile(data: TrainingData, folders: Path) -> None:
     trainer = prepared(data, folders)
     trainer.start(0)
-    loader = trainer.dataloader_train.data_loader
+    loader, edge = trainer.dataloader_train.data_loader, 96
     for identifier in loader.indices:
         pixels, _, _, properties = loader._data.load_case(identifier)
         top, left, height, width = properties["tile"]
@@ -539,14 +539,14 @@ def test_patches_keep_to_their_tile(data: TrainingData, folders: Path) -> None:
             low, high = loader.get_bbox(
                 pixels.shape[1:], forced, properties["class_locations"], 1
             )
-            grown = (loader.patch_size[1] - 128) // 2
+            grown = (loader.patch_size[1] - edge) // 2
             y, x = low[1] + grown, low[2] + grown
             assert high[1] - low[1] == loader.patch_size[1]
-            assert 0 <= y <= pixels.shape[2] - 128
-            assert 0 <= x <= pixels.shape[3] - 128
-            rows = min(y + 128, top + height) - max(y, top)
-            columns = min(x + 128, left + width) - max(x, left)
-            assert rows * columns >= (0.75 * 128) ** 2
+            assert 0 <= y <= pixels.shape[2] - edge
+            assert 0 <= x <= pixels.shape[3] - edge
+            rows = min(y + edge, top + height) - max(y, top)
+            columns = min(x + edge, left + width) - max(x, left)
+            assert rows * columns >= (0.75 * edge) ** 2
 
 
 def test_neighbours_fill_the_margin_but_validation_does_not(
@@ -604,11 +604,26 @@ def test_plans_of_a_gpu_fill_its_memory(folders: Path, data: TrainingData) -> No
     tile = tile_of(folders, "large", Box(0, 0, 512, 512), target)
     data = TrainingData(SCHEMA, {"large": large}, (tile,), (), None, 0)
     for name, batch in (("gpu-8gb", 12), ("gpu-24gb", 36)):
-        made = plan(data, find_profile(name), folders / "raw", folders / "preprocessed")
+        profile = find_profile(name, 512)
+        made = plan(data, profile, folders / "raw", folders / "preprocessed")
         assert patch_of(made) == (512, 512)
         assert abs(made["configurations"]["2d"]["batch_size"] - batch) <= 2
     with pytest.raises(SegmenterError, match="profile"):
-        find_profile("tpu")
+        find_profile("tpu", 512)
+
+
+@pytest.mark.parametrize(("tile", "patch", "batch"), [(128, 96, 8), (256, 128, 4)])
+def test_a_patch_is_smaller_than_its_tile(
+    folders: Path, tile: int, patch: int, batch: int
+) -> None:
+    image = image_of(folders, "image", np.zeros((512, 512), np.uint8))
+    target = np.resize(np.array([0, DISC], np.uint8), (tile, tile))
+    annotated = tile_of(folders, "image", Box(0, 0, tile, tile), target)
+    data = TrainingData(SCHEMA, {"image": image}, (annotated,), (), None, 0)
+    profile = find_profile("cpu", largest(data))
+    made = plan(data, profile, folders / "raw", folders / "preprocessed")
+    assert patch_of(made) == (patch, patch)
+    assert made["configurations"]["2d"]["batch_size"] == batch
 
 
 def test_torn_checkpoints_are_moved_aside(tmp_path: Path) -> None:

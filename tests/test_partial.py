@@ -40,8 +40,8 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("raw", "preprocessed", "results"):
         monkeypatch.setenv(f"nnUNet_{name}", str(tmp_path / name))
     monkeypatch.setenv("nnUNet_n_proc_DA", "0")
-    small = replace(find_profile("cpu"), features=4)
-    monkeypatch.setattr(training, "find_profile", lambda name: small)
+    small = replace(find_profile("cpu", 256), features=4)
+    monkeypatch.setattr(training, "find_profile", lambda name, tile: small)
     return tmp_path
 
 
@@ -204,13 +204,14 @@ def test_the_monitor_asks_a_label_only_where_it_is_known(
     _, watch = trainer.get_tr_and_val_datasets()
     _, target, _, properties = watch.load_case(watch.identifiers[0])
     top, left, *_ = properties["tile"]
+    margin = 96 // 4
 
     def saying(number: int) -> dict[str, float | None]:
         """Scores of a network that knows the stripes and calls all else `number`."""
 
         class Oracle(torch.nn.Module):
             def forward(self, seen: torch.Tensor) -> list[torch.Tensor]:
-                y, x = max(0, top - 32), max(0, left - 32)
+                y, x = max(0, top - margin), max(0, left - margin)
                 height, width = seen.shape[2:]
                 near = target[0, 0, y : y + height, x : x + width] == 2
                 stripes = np.zeros((height, width), bool)

@@ -265,7 +265,7 @@ def test_rare_classes_weigh_more_and_the_mean_pixel_as_before() -> None:
 def test_a_trial_changes_what_its_name_says(variant: str) -> None:
     tiles = TrainingData(SCHEMA, {}, (), (), None, 0)
     with changed(variant, tiles):
-        profile = training.find_profile("cpu")
+        profile = training.find_profile("cpu", 128)
         whole = TileTrainer.get_training_transforms(
             (64, 64),
             (-1, 1),
@@ -276,7 +276,7 @@ def test_a_trial_changes_what_its_name_says(variant: str) -> None:
             foreground_labels=[1, 2],
             ignore_label=3,
         )
-    assert profile == PROFILES.get(variant, find_profile("cpu"))
+    assert profile == PROFILES.get(variant, find_profile("cpu", 128))
     parts = whole.transforms
     often = {"only-mirrored": 0, "all-turned": 1}.get(variant, 0.2)
     assert parts[0].p_rotation == often
@@ -285,7 +285,8 @@ def test_a_trial_changes_what_its_name_says(variant: str) -> None:
     grey = any(isinstance(part, RandomTransform) for part in parts)
     assert grey == (variant != "only-mirrored")
     assert any(isinstance(part, MirrorTransform) for part in parts)
-    assert training.find_profile("cpu") == find_profile("cpu"), "undone afterwards"
+    undone = training.find_profile("cpu", 128)
+    assert undone == find_profile("cpu", 128), "undone afterwards"
 
 
 def test_the_second_round_is_measured_to_the_new_order(

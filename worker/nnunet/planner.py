@@ -38,8 +38,11 @@ class Profile:
     batch: int | None
 
 
-def find_profile(name: str) -> Profile:
-    """Return the profile called `cpu` or `gpu-<memory>gb`."""
+def find_profile(name: str, tile: int) -> Profile:
+    """Return the profile `cpu` or `gpu-<memory>gb`; `tile` is the largest tile's edge
+    in pixels."""
+    if name == "cpu" and tile <= 128:  # a patch as large learns less (ADR 0025)
+        return Profile(memory_gb=8, features=16, edge=96, batch=8)
     if name == "cpu":
         return Profile(memory_gb=8, features=16, edge=128, batch=4)
     if match := re.fullmatch(r"gpu-([1-9]\d{0,2})gb", name):
@@ -153,6 +156,11 @@ def _named(images: list[ImageData]) -> str:
     return names + more
 
 
+def largest(data: TrainingData) -> int:
+    """Return the edge of the largest tile, in pixels."""
+    return max(max(tile.box.h, tile.box.w) for tile in data.tiles)
+
+
 def plan(
     data: TrainingData, profile: Profile, raw: Path, preprocessed: Path
 ) -> dict[str, Any]:
@@ -166,8 +174,8 @@ def plan(
     before = os.environ.get(_PROCESSES, "0")
     os.environ[_PROCESSES] = "1"  # the planner sets torch's threads to it: never 0
     try:
-        tile = max(max(t.box.h, t.box.w) for t in data.tiles)
-        _Planner(profile, edge=min(profile.edge, max(128, 2 * tile))).plan_experiment()
+        edge = min(profile.edge, max(128, 2 * largest(data)))
+        _Planner(profile, edge).plan_experiment()
     finally:
         os.environ[_PROCESSES] = before
     plans: dict[str, Any] = json.loads(

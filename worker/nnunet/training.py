@@ -22,6 +22,7 @@ from worker.nnunet.planner import (
     drift,
     find_profile,
     frozen_fingerprint,
+    largest,
     patch_of,
     plan,
 )
@@ -138,7 +139,7 @@ def _prepare(
     elif earlier := start_from or data.plans:
         plans = read_plans(earlier)
     else:
-        plans = plan(data, find_profile(profile), raw, preprocessed)
+        plans = plan(data, find_profile(profile, largest(data)), raw, preprocessed)
     frozen = frozen_fingerprint(into, start_from, data.plans, preprocessed / DATASET)
     warnings = drift(frozen, data, patch_of(plans))
     for warning in warnings:
